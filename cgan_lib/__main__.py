@@ -1,0 +1,7 @@
+"""`python -m cgan_lib`"""
+
+import sys
+
+from cgan_lib.cli import main
+
+sys.exit(main())

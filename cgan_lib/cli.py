@@ -1,0 +1,194 @@
+"""Command line: train, recipes, info, generate. Options of `train` are the fields of `Recipe`."""
+
+import io
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cgan_lib.errors import UserError, unknown
+from cgan_lib.recipes import RECIPES, Recipe, current_profile, get_recipe
+
+USAGE = """usage: python -m cgan_lib COMMAND …
+
+  train RECIPE [--profile demo] [--run NAME] [--lr 1e-3] …   train, or go on with the same run
+  recipes                                                    the recipes, as a table
+  info RECIPE                                                both networks, layer by layer
+  generate RUN_OR_FILE --labels 7 7 3 --out digits.png       draw the digits asked for
+
+Each command explains its options with --help; `train RECIPE --help` shows the values of that recipe."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for a mistake in the input, 3 diverged, 130 stopped by Ctrl-C."""
+    from cgan_lib.training import Diverged
+
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
+    commands = {"train": _train, "recipes": _recipes, "info": _info, "generate": _generate}
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    try:
+        if arguments[0] not in commands:
+            raise unknown("command", arguments[0], commands)
+        return commands[arguments[0]](arguments[1:]) or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Diverged as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
+
+
+@dataclass(frozen=True)
+class _TrainOptions:
+    """Where and how long to train; what to train are the options of the recipe below."""
+
+    run: str | None = None
+    """name of the run folder; default: the profile"""
+    profile: str | None = None
+    """ci, demo or full; default: $CGAN_PROFILE or demo"""
+    device: str = "auto"
+    """auto (cuda, else mps, else cpu), or a device such as cuda:1"""
+
+
+def _train(arguments: list[str]) -> int:
+    import tyro
+
+    from cgan_lib.paths import home, short
+    from cgan_lib.runs import train
+
+    @dataclass(frozen=True)
+    class Train:
+        where: tyro.conf.OmitArgPrefixes[_TrainOptions]
+        recipe: tyro.conf.OmitArgPrefixes[Recipe]
+
+    if arguments and arguments[0] in ("-h", "--help"):
+        arguments = ["bce", "--help"]
+    if not arguments or arguments[0].startswith("-"):
+        raise UserError(f"train needs a recipe first: {', '.join(RECIPES)}.")
+    recipe = get_recipe(arguments[0])
+    parsed = tyro.cli(
+        Train,
+        prog=f"python -m cgan_lib train {recipe.name}",
+        description=f"Train the recipe {recipe.name}, or go on with its run: the same command resumes.",
+        args=arguments[1:],
+        default=Train(_TrainOptions(), recipe),
+    )
+    where = parsed.where
+    result = train(parsed.recipe, run=where.run, profile=where.profile, device=where.device)
+    logs = short(home() / "logs")
+    print(f"\n{result.step} steps in {result.seconds:.0f} s of training")
+    if result.grids:
+        print(f"  sample grid   {short(result.grids[-1])}")
+    print(f"  loss curves   {short(_draw_curves(result))}")
+    print(f"  run folder    {short(result.folder)}")
+    print(f"  TensorBoard   tensorboard --logdir {logs} --samples_per_plugin images=1000")
+    print(f"  draw digits   python -m cgan_lib generate {short(result.folder)} --labels 7 7 3 --out digits.png")
+    return 130 if result.interrupted else 0
+
+
+def _draw_curves(run) -> Path:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from cgan_lib.show import draw_history
+
+    figure, axes = plt.subplots(1, 3, figsize=(12, 3.2), layout="constrained")
+    draw_history(axes, run.history())
+    figure.suptitle(f"{run.recipe.name}: {run.step} steps, {run.seconds:.0f} s")
+    path = run.pictures / "curves.png"
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+    return path
+
+
+def _recipes(arguments: list[str]) -> None:
+    _no_more(arguments)
+    columns = ("recipe", "model", "loss", "batch", "lr", "betas", "ema", "demo steps", "full epochs")
+    print("{:<18}{:<9}{:<6}{:>6}{:>10}  {:<15}{:>6}{:>12}{:>13}".format(*columns))
+    for r in RECIPES.values():
+        betas = f"({r.beta1}, {r.beta2})"
+        print(
+            f"{r.name:<18}{r.model:<9}{r.loss:<6}{r.batch_size:>6}{r.lr:>10g}  {betas:<15}{r.ema or '–':>6}"
+            f"{r.demo_steps:>12}{r.epochs:>13}"
+        )
+    print(f"\nprofile in force: {current_profile()} (CGAN_PROFILE=ci, demo or full)")
+
+
+def _info(arguments: list[str]) -> None:
+    import torch
+    from torchinfo import summary
+
+    if not arguments:
+        raise UserError(f"info needs a recipe: {', '.join(RECIPES)}.")
+    recipe = get_recipe(arguments[0])
+    _no_more(arguments[1:])
+    generator, discriminator = recipe.build()
+    batch = recipe.batch_size
+    z, labels = torch.zeros(batch, recipe.latent_dim), torch.zeros(batch, dtype=torch.long)
+    images = torch.zeros(batch, 1, recipe.image_size, recipe.image_size)
+    both = (("generator", generator, (z, labels)), ("discriminator", discriminator, (images, labels)))
+    for title, network, inputs in both:
+        print(f"\n{recipe.name}: {title}")
+        print(summary(network, input_data=inputs, col_names=("output_size", "num_params"), verbose=0))
+
+
+def _generate(arguments: list[str]) -> None:
+    import tyro
+
+    @dataclass(frozen=True)
+    class Generate:
+        """Draw one image for each label asked for."""
+
+        source: tyro.conf.Positional[Path]
+        """a run folder logs/<dataset>/<recipe>/<run>, or a weight file"""
+        labels: list[int]
+        """classes to draw, such as 7 7 3"""
+        out: Path
+        """picture .png, or .npz with images uint8 (N,C,H,W) and labels int64 (N,)"""
+        count: int = 1
+        """images of each label given"""
+        seed: int = 0
+        """of the latents: the same seed draws the same images"""
+
+    options = tyro.cli(Generate, prog="python -m cgan_lib generate", args=arguments)
+    _draw_to_file(options.source, options.labels, options.out, options.count, options.seed)
+    print(options.out)
+
+
+def _draw_to_file(source: Path, labels: list[int], out: Path, count: int, seed: int) -> None:
+    import numpy as np
+
+    from cgan_lib.checkpoint import load_generator, write_atomically
+    from cgan_lib.logbook import png
+    from cgan_lib.paths import home, make_folder
+    from cgan_lib.runs import open_run
+    from cgan_lib.sampling import check_labels, generate, tile
+
+    if out.suffix not in (".png", ".npz"):
+        raise UserError(f"--out {out} must end in .png or .npz.")
+    if count < 1:
+        raise UserError(f"--count {count} must be at least 1.")
+    if not source.exists() and (home() / source).exists():  # as `train` prints it, from another working folder
+        source = home() / source
+    generator = open_run(source).generator if (source / "recipe.json").is_file() else load_generator(source)
+    wanted = check_labels(labels, generator.config["num_classes"]).repeat_interleave(count)
+    images = generate(generator, wanted, seed=seed)
+    if out.suffix == ".png":
+        content = png(tile(images, columns=count if count > 1 else min(len(labels), 10)))
+    else:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, images=images.numpy(), labels=wanted.numpy())
+        content = buffer.getvalue()
+    make_folder(out.parent)
+    write_atomically(out, content)
+
+
+def _no_more(arguments: list[str]) -> None:
+    if arguments:
+        raise UserError(f"unexpected {' '.join(arguments)!r}: see python -m cgan_lib --help.")

@@ -1,0 +1,276 @@
+"""The 28×28 families that condition by concatenation: `bce`, `dropout` and `spatial`.
+
+All generators: `z` (N, latent_dim) and `labels` (N,) → images (N, C, H, W) in [-1, 1].
+All discriminators: images `x` (N, C, H, W) and `labels` (N,) → logits (N,). The sigmoid belongs to the loss.
+"""
+
+from math import isqrt
+
+import torch
+from torch import Tensor, nn
+
+from cgan_lib.models.layers import LEAK, LabelPlane, check_image, downsample, quarter, upsample
+
+
+class ConcatGenerator(nn.Module):
+    """Base of the generators: keeps the constructor arguments in `config`, so that a weight file can carry them."""
+
+    def __init__(
+        self, latent_dim: int, num_classes: int, channels: int, image_size: int, embed_dim: int, base_channels: int
+    ):
+        super().__init__()
+        self.config = dict(
+            latent_dim=latent_dim,
+            num_classes=num_classes,
+            channels=channels,
+            image_size=image_size,
+            embed_dim=embed_dim,
+            base_channels=base_channels,
+        )
+
+
+class ConcatDiscriminator(nn.Module):
+    """Base of the discriminators here: the label as a plane beside the image, then a stack `features` to one logit."""
+
+    label_plane: LabelPlane
+    features: nn.Sequential
+
+    def __init__(self, channels: int, image_size: int):
+        super().__init__()
+        self.channels, self.image_size = channels, image_size
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        check_image(x, self.channels, self.image_size)
+        joined = torch.cat([x, self.label_plane(labels)], dim=1)  # (N, C + 1, H, W)
+        return self.features(joined).squeeze(1)
+
+
+class BCEGenerator(ConcatGenerator):
+    """Label vector beside `z`; the networks and state-dict keys of the public weights `VioletaR/cgan-mnist`."""
+
+    def __init__(
+        self,
+        latent_dim: int = 100,
+        num_classes: int = 10,
+        channels: int = 1,
+        image_size: int = 28,
+        embed_dim: int = 20,
+        base_channels: int = 128,
+    ):
+        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
+        c, s = base_channels, quarter(image_size)
+        self.label_embedding = nn.Embedding(num_classes, embed_dim)
+        self.projection = nn.Sequential(
+            nn.Linear(latent_dim + embed_dim, c * s * s),
+            nn.Unflatten(1, (c, s, s)),  # (N, c·s·s) → (N, c, s, s)
+        )
+        self.conv_blocks = nn.Sequential(
+            nn.BatchNorm2d(c),
+            upsample(c, c // 2),  # (N, c/2, 2s, 2s)
+            nn.BatchNorm2d(c // 2),
+            nn.LeakyReLU(LEAK),
+            upsample(c // 2, channels),  # (N, C, 4s, 4s)
+            nn.Tanh(),
+        )
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        joined = torch.cat([z, self.label_embedding(labels)], dim=1)  # (N, latent_dim + embed_dim)
+        return self.conv_blocks(self.projection(joined))
+
+    @staticmethod
+    def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
+        """The constructor arguments that a state dict of this family was made with, read off its shapes."""
+        num_classes, embed_dim = state["label_embedding.weight"].shape
+        rows, columns = state["projection.0.weight"].shape
+        base_channels = len(state["conv_blocks.0.weight"])
+        return dict(
+            latent_dim=columns - embed_dim,
+            num_classes=num_classes,
+            channels=state["conv_blocks.4.weight"].shape[1],
+            image_size=4 * isqrt(rows // base_channels),
+            embed_dim=embed_dim,
+            base_channels=base_channels,
+        )
+
+
+class BCEDiscriminator(ConcatDiscriminator):
+    """Label plane beside the image, two stride-2 blocks with BatchNorm, flatten, one logit."""
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        channels: int = 1,
+        image_size: int = 28,
+        base_channels: int = 64,
+        dropout: float = 0.0,
+    ):
+        super().__init__(channels, image_size)
+        c, s = base_channels, quarter(image_size)
+        self.label_plane = LabelPlane(num_classes, image_size)
+        self.features = nn.Sequential(
+            downsample(channels + 1, c),  # (N, c, 2s, 2s)
+            nn.BatchNorm2d(c),
+            nn.LeakyReLU(LEAK),
+            downsample(c, 2 * c),  # (N, 2c, s, s)
+            nn.BatchNorm2d(2 * c),
+            nn.LeakyReLU(LEAK),
+            nn.Flatten(),  # (N, 2c·s·s)
+            nn.Dropout(dropout),
+            nn.Linear(2 * c * s * s, 1),
+        )
+
+
+class DropoutGenerator(ConcatGenerator):
+    """Label vector beside `z`, a dense layer to a wide 7×7 map with BatchNorm and ReLU, two upsampling stages."""
+
+    def __init__(
+        self,
+        latent_dim: int = 100,
+        num_classes: int = 10,
+        channels: int = 1,
+        image_size: int = 28,
+        embed_dim: int = 50,
+        base_channels: int = 256,
+    ):
+        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
+        c, s = base_channels, quarter(image_size)
+        self.label_embedding = nn.Embedding(num_classes, embed_dim)
+        self.dense = nn.Sequential(
+            nn.Linear(latent_dim + embed_dim, c * s * s),
+            nn.BatchNorm1d(c * s * s),
+            nn.ReLU(),
+            nn.Unflatten(1, (c, s, s)),  # (N, c·s·s) → (N, c, s, s)
+        )
+        self.upsampling = nn.Sequential(
+            upsample(c, c // 2),  # (N, c/2, 2s, 2s)
+            nn.BatchNorm2d(c // 2),
+            nn.ReLU(),
+            upsample(c // 2, channels),  # (N, C, 4s, 4s)
+            nn.Tanh(),
+        )
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        joined = torch.cat([z, self.label_embedding(labels)], dim=1)  # (N, latent_dim + embed_dim)
+        return self.upsampling(self.dense(joined))
+
+    @staticmethod
+    def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
+        """The constructor arguments that a state dict of this family was made with, read off its shapes."""
+        num_classes, embed_dim = state["label_embedding.weight"].shape
+        rows, columns = state["dense.0.weight"].shape
+        base_channels = state["upsampling.0.weight"].shape[0]
+        return dict(
+            latent_dim=columns - embed_dim,
+            num_classes=num_classes,
+            channels=state["upsampling.3.weight"].shape[1],
+            image_size=4 * isqrt(rows // base_channels),
+            embed_dim=embed_dim,
+            base_channels=base_channels,
+        )
+
+
+class DropoutDiscriminator(ConcatDiscriminator):
+    """Label mask (embedding, then a dense layer) beside the image, two stride-2 blocks with dropout, no BatchNorm."""
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        channels: int = 1,
+        image_size: int = 28,
+        base_channels: int = 64,
+        dropout: float = 0.3,
+        embed_dim: int = 50,
+    ):
+        super().__init__(channels, image_size)
+        c, s = base_channels, quarter(image_size)
+        self.label_plane = LabelPlane(num_classes, image_size, embed_dim)
+        self.features = nn.Sequential(
+            downsample(channels + 1, c),  # (N, c, 2s, 2s)
+            nn.LeakyReLU(LEAK),
+            nn.Dropout(dropout),
+            downsample(c, 2 * c),  # (N, 2c, s, s)
+            nn.LeakyReLU(LEAK),
+            nn.Dropout(dropout),
+            nn.Flatten(),  # (N, 2c·s·s)
+            nn.Linear(2 * c * s * s, 1),
+        )
+
+
+class SpatialGenerator(ConcatGenerator):
+    """Label as a 7×7 map beside the 7×7 features of `z`: the label has a place, not only a direction."""
+
+    def __init__(
+        self,
+        latent_dim: int = 100,
+        num_classes: int = 10,
+        channels: int = 1,
+        image_size: int = 28,
+        embed_dim: int = 50,
+        base_channels: int = 128,
+    ):
+        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
+        c, s = base_channels, quarter(image_size)
+        self.label_map = LabelPlane(num_classes, s, embed_dim)  # (N, 1, s, s)
+        self.dense = nn.Sequential(
+            nn.Linear(latent_dim, c * s * s),
+            nn.LeakyReLU(LEAK),
+            nn.Unflatten(1, (c, s, s)),  # (N, c·s·s) → (N, c, s, s)
+        )
+        self.upsampling = nn.Sequential(
+            upsample(c + 1, c),  # (N, c, 2s, 2s)
+            nn.BatchNorm2d(c),
+            nn.LeakyReLU(LEAK),
+            upsample(c, c // 2),  # (N, c/2, 4s, 4s)
+            nn.BatchNorm2d(c // 2),
+            nn.LeakyReLU(LEAK),
+            nn.Conv2d(c // 2, channels, kernel_size=7, padding=3),  # (N, C, 4s, 4s)
+            nn.Tanh(),
+        )
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        joined = torch.cat([self.dense(z), self.label_map(labels)], dim=1)  # (N, c + 1, s, s)
+        return self.upsampling(joined)
+
+    @staticmethod
+    def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
+        """The constructor arguments that a state dict of this family was made with, read off its shapes."""
+        num_classes, embed_dim = state["label_map.0.weight"].shape
+        cells, _ = state["label_map.1.weight"].shape
+        return dict(
+            latent_dim=state["dense.0.weight"].shape[1],
+            num_classes=num_classes,
+            channels=len(state["upsampling.6.weight"]),
+            image_size=4 * isqrt(cells),
+            embed_dim=embed_dim,
+            base_channels=state["upsampling.0.weight"].shape[1],
+        )
+
+
+class SpatialDiscriminator(ConcatDiscriminator):
+    """Label plane beside the image, two strided blocks with BatchNorm, **global max pooling**, dropout, one logit."""
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        channels: int = 1,
+        image_size: int = 28,
+        base_channels: int = 64,
+        dropout: float = 0.4,
+        embed_dim: int = 50,
+    ):
+        super().__init__(channels, image_size)
+        c = base_channels
+        quarter(image_size)
+        self.label_plane = LabelPlane(num_classes, image_size, embed_dim)
+        self.features = nn.Sequential(
+            downsample(channels + 1, c),  # (N, c, H/2, W/2)
+            nn.BatchNorm2d(c),
+            nn.LeakyReLU(LEAK),
+            downsample(c, 2 * c),  # (N, 2c, H/4, W/4)
+            nn.BatchNorm2d(2 * c),
+            nn.LeakyReLU(LEAK),
+            nn.AdaptiveMaxPool2d(1),  # (N, 2c, 1, 1): the strongest response of each feature, wherever it is
+            nn.Flatten(),  # (N, 2c)
+            nn.Dropout(dropout),
+            nn.Linear(2 * c, 1),
+        )

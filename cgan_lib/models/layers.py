@@ -1,0 +1,54 @@
+"""What the families share: ways to turn a label into something a convolution can read, and shape checks.
+
+A label is one integer; an image is a map of numbers. Three ways to join them:
+
+    vector   Embedding(num_classes, E)          (N,) → (N, E)          joined to z               generator
+    plane    Embedding → H·W numbers            (N,) → (N, 1, H, W)    one more image channel    discriminator
+    map      Embedding → h·w numbers, h < H     (N,) → (N, 1, h, w)    one more feature channel  generator
+"""
+
+from torch import Tensor, nn
+
+from cgan_lib.errors import UserError
+
+LEAK = 0.2  # slope of LeakyReLU for negative inputs, in all families (Radford et al. 2016)
+
+
+class LabelPlane(nn.Sequential):
+    """Label (N,) → learned plane (N, 1, size, size).
+
+    Without `embed_dim` each class owns its size·size numbers; with it, the plane is a linear function of a short
+    embedding, so that classes can share strokes.
+    """
+
+    def __init__(self, num_classes: int, size: int, embed_dim: int | None = None):
+        table = [nn.Embedding(num_classes, embed_dim or size * size)]
+        if embed_dim:
+            table.append(nn.Linear(embed_dim, size * size))
+        super().__init__(*table, nn.Unflatten(1, (1, size, size)))  # (N, size·size) → (N, 1, size, size)
+
+
+def quarter(image_size: int) -> int:
+    """The side of the feature map that two stride-2 stages bring to `image_size`; it must be a multiple of 4."""
+    if image_size < 8 or image_size % 4:
+        raise UserError(f"image_size {image_size} does not fit two stride-2 stages: use a multiple of 4, at least 8.")
+    return image_size // 4
+
+
+def check_image(x: Tensor, channels: int, image_size: int) -> None:
+    """Raise `UserError` unless `x` is (N, channels, image_size, image_size)."""
+    if x.shape[1:] != (channels, image_size, image_size):
+        raise UserError(
+            f"this discriminator reads (N, {channels}, {image_size}, {image_size}), got {tuple(x.shape)}: "
+            f"load the data with image_size={image_size}, or build the recipe with the size of your images."
+        )
+
+
+def upsample(c_in: int, c_out: int) -> nn.ConvTranspose2d:
+    """(N, c_in, H, W) → (N, c_out, 2H, 2W)."""
+    return nn.ConvTranspose2d(c_in, c_out, kernel_size=4, stride=2, padding=1)
+
+
+def downsample(c_in: int, c_out: int) -> nn.Conv2d:
+    """(N, c_in, H, W) → (N, c_out, H/2, W/2)."""
+    return nn.Conv2d(c_in, c_out, kernel_size=4, stride=2, padding=1)

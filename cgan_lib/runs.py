@@ -1,0 +1,265 @@
+"""`train`: one call that trains, records and resumes; `open_run`: what a run folder holds."""
+
+import json
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor, nn
+
+from cgan_lib.checkpoint import load_newest, save_checkpoint, save_generator, write_atomically
+from cgan_lib.data import load
+from cgan_lib.errors import UserError
+from cgan_lib.logbook import Logbook, read_scalars
+from cgan_lib.models import MODELS
+from cgan_lib.paths import home, make_folder, short
+from cgan_lib.recipes import Recipe, check_profile, current_profile, get_recipe
+from cgan_lib.show import LivePanel, text_picture
+from cgan_lib.training import Trainer
+
+
+@dataclass
+class Run:
+    """A run on disk and its generator, ready to sample."""
+
+    folder: Path
+    """logs/<dataset>/<recipe>/<run>"""
+    recipe: Recipe
+    generator: nn.Module
+    """the averaged generator when the recipe has one"""
+    step: int
+    """steps trained so far"""
+    seconds: float
+    """time spent in training steps, without grids and checkpoints"""
+    interrupted: bool = False
+    """ended by Ctrl-C or the stop button before its time"""
+
+    @property
+    def pictures(self) -> Path:
+        """output_images/<DATASET>/<recipe>/<run>"""
+        return pictures_folder(self.folder)
+
+    @property
+    def grids(self) -> list[Path]:
+        """The PNG grids of fakes, oldest first."""
+        return sorted(self.pictures.glob("fake_images_steps_*.png"))
+
+    def history(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """The curves: name → (steps, values)."""
+        return read_scalars(self.folder)
+
+    def fixed_inputs(self) -> tuple[Tensor, Tensor]:
+        """The latents (N, latent_dim) and labels (N,) of its sample grids, as saved when the run began."""
+        return tuple(torch.from_numpy(np.load(self.folder / f"{name}_eval.npy")) for name in ("z", "labels"))
+
+
+def train(
+    recipe: str | Recipe = "bce",
+    *,
+    run: str | None = None,
+    profile: str | None = None,
+    device: str = "auto",
+    live: bool = False,
+    **changes,
+) -> Run:
+    """Train a recipe, or go on with it: the same call again resumes where the run stands, bit for bit.
+
+    `run` names the run folder (default: the profile); `profile` is ci, demo or full (default: `$CGAN_PROFILE` or
+    demo); `changes` are fields of the recipe, such as `lr=1e-3` or `steps=500`; `live` draws curves and samples
+    into the notebook while it trains. Raises `UserError` for bad input, before anything is written, and `Diverged`
+    when a loss is no longer finite.
+    """
+    recipe = recipe.replace(**changes) if isinstance(recipe, Recipe) else get_recipe(recipe, **changes)
+    profile = current_profile() if profile is None else check_profile(profile)
+    data = load(recipe.dataset, image_size=recipe.image_size)
+    recipe = recipe.replace(dataset=data.name)  # the embedded digits, when MNIST cannot be reached
+    steps = recipe.length(profile, len(data))
+    folder = run_folder(data.name, recipe.name, run or profile)
+    trainer = Trainer(recipe, data, device)
+    _refuse_other_recipe(folder, recipe)
+    make_folder(folder)
+    with _locked(folder):
+        write_atomically(folder / "recipe.json", json.dumps(asdict(recipe), indent=2).encode())
+        return _Session(trainer, folder, steps, live).run()
+
+
+class _Session:
+    """One call of `train`: the trainer, the run folder, and what happens after each step."""
+
+    def __init__(self, trainer: Trainer, folder: Path, steps: int, live: bool):
+        self.trainer, self.folder, self.steps, self.live = trainer, folder, steps, live
+        self.recipe = trainer.recipe
+        self.seconds = 0.0
+        if state := load_newest(folder / "checkpoints"):
+            self.seconds = state.pop("seconds")
+            trainer.load_state_dict(state)
+
+    def run(self) -> Run:
+        from tqdm.auto import tqdm
+
+        trainer, start = self.trainer, self.trainer.step
+        if start and start >= self.steps:
+            print(f"{short(self.folder)} has its {start} steps already. To train anew, give the run another name.")
+            return self._result(interrupted=False)
+        if start:
+            print(f"{short(self.folder)} goes on from step {start}.")
+        self.logbook = Logbook(self.folder, pictures_folder(self.folder), self.recipe, trainer.data, start)
+        self.panel = LivePanel() if self.live else None
+        try:
+            if start == 0:
+                self.logbook.graph(trainer.generator, trainer.discriminator)
+                self._draw_grids()
+            bar = tqdm(total=self.steps, initial=start, unit="step", desc=self.recipe.name, mininterval=0.5)
+            with bar as self.bar, stop_requests() as self.stop:
+                self.clock, self.clock_step = time.perf_counter(), start
+                trainer.fit(self.steps, self._after_step)
+            if trainer.step % self.recipe.save_every or start == self.steps:
+                self._save()
+            save_generator(trainer.sampler, self.folder / "generator.safetensors", self.recipe.model)
+        finally:
+            self.logbook.close()
+        interrupted = trainer.step < self.steps
+        if interrupted:
+            print(f"Stopped at step {trainer.step} of {self.steps}; the same call goes on from there.")
+        return self._result(interrupted)
+
+    def _after_step(self, metrics: dict[str, Tensor] | None) -> bool:
+        step, recipe = self.trainer.step, self.recipe
+        self.bar.update()
+        if metrics:
+            self._record(metrics)
+        if step % recipe.grid_every == 0 or step == self.steps:
+            self._outside_the_clock(self._draw_grids)
+        if step % recipe.save_every == 0:
+            self._outside_the_clock(self._save)
+        return not self.stop.is_set()
+
+    def _record(self, metrics: dict[str, Tensor]) -> None:
+        trainer = self.trainer
+        values = dict(zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True))  # one wait for all
+        elapsed = self._read_clock()
+        images = (trainer.step - self.clock_step) * self.recipe.batch_size
+        self.clock_step = trainer.step
+        for name, value in values.items():
+            # a scaled fp16 gradient may overflow: the scaler skips that step and lowers its scale
+            if not math.isfinite(value) and not (trainer.precision == "fp16" and name.startswith("gradient_norm")):
+                raise trainer.diverged(name)
+        self.logbook.scalars(
+            trainer.step, values | trainer.learning_rates() | {"images_per_second": images / max(elapsed, 1e-9)}
+        )
+        self.bar.set_postfix(G=f"{values['loss/G']:.2f}", D=f"{values['loss/D']:.2f}", refresh=False)
+
+    def _draw_grids(self) -> None:
+        path, fake = self.logbook.grids(self.trainer.step, self.trainer.sampler)
+        if self.panel:
+            self.logbook.flush()
+            self.panel.update(read_scalars(self.folder), fake, self.trainer.step)
+        elif self.trainer.step in (self.recipe.grid_every, self.steps) and sys.stdout.isatty():
+            self.bar.write(f"{text_picture(fake)}\nstep {self.trainer.step}: {short(path)}")
+
+    def _save(self) -> None:
+        self.trainer.check_finite()
+        self.logbook.flush()  # first: no curve may end before its checkpoint
+        state = self.trainer.state_dict() | {"seconds": self.seconds, "config": self.trainer.generator.config}
+        save_checkpoint(self.folder / "checkpoints", state, self.trainer.step)
+
+    def _read_clock(self) -> float:
+        now = time.perf_counter()
+        elapsed, self.clock = now - self.clock, now
+        self.seconds += elapsed
+        return elapsed
+
+    def _outside_the_clock(self, work) -> None:
+        self._read_clock()
+        work()
+        self.clock = time.perf_counter()
+
+    def _result(self, interrupted: bool) -> Run:
+        generator = self.trainer.sampler.eval()
+        return Run(self.folder, self.recipe, generator, self.trainer.step, self.seconds, interrupted)
+
+
+def open_run(folder: str | Path) -> Run:
+    """The run in a folder `logs/<dataset>/<recipe>/<run>`, with its newest generator on the CPU."""
+    folder = Path(folder)
+    recipe = _read_recipe(folder)
+    if recipe is None:
+        raise UserError(f"{folder} is no run folder (no recipe.json): use one like logs/mnist/bce/demo.")
+    state = load_newest(folder / "checkpoints")
+    if state is None:
+        raise UserError(f"{folder} has no checkpoint yet: train it first.")
+    generator = MODELS[recipe.model].generator(**state["config"])
+    generator.load_state_dict(state["averaged" if recipe.ema else "generator"])
+    return Run(folder, recipe, generator.eval(), state["step"], state["seconds"])
+
+
+def run_folder(dataset: str, recipe: str, run: str) -> Path:
+    """Where a run lies; `UserError` for a name that is no plain folder name."""
+    if not run.replace("_", "").replace("-", "").replace(".", "").isalnum():
+        raise UserError(f"run {run!r} names a folder: use letters, digits, dots, - and _.")
+    return home() / "logs" / dataset / recipe / run
+
+
+def pictures_folder(folder: Path) -> Path:
+    """The pictures of the run in `folder`: output_images/<DATASET>/<recipe>/<run>."""
+    dataset, recipe, run = Path(folder).resolve().parts[-3:]
+    return home() / "output_images" / dataset.upper() / recipe / run
+
+
+def _read_recipe(folder: Path) -> Recipe | None:
+    path = folder / "recipe.json"
+    if not path.is_file():
+        return None
+    try:
+        return Recipe(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} cannot be read as a recipe ({error}): use another run name.") from error
+
+
+def _refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
+    there = _read_recipe(folder)
+    if there and (differing := there.differences(recipe)):
+        changes = ", ".join(f"{name} is {old!r} there, not {new!r}" for name, (old, new) in differing.items())
+        raise UserError(f"{short(folder)} is a run of another recipe ({changes}): give this run another name.")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(f"another process is training {short(folder)}: wait for it, or use another name.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def stop_requests() -> Iterator[threading.Event]:
+    """Ctrl-C (or a notebook's stop button) sets the event instead of breaking a step in two; a second one breaks."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def request(signum, frame):
+        stop.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, request)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

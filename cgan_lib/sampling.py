@@ -1,0 +1,87 @@
+"""From labels to images: digits on request, fixed latents, the grid that every run draws."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from cgan_lib.data import ImageData, to_uint8
+from cgan_lib.errors import UserError
+
+GRID_COLUMNS = 10
+
+
+def latents(count: int, latent_dim: int, seed: int = 0) -> Tensor:
+    """`count` latent vectors (count, latent_dim) from N(0, 1), the same for the same seed on every device."""
+    return torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(seed))
+
+
+@torch.inference_mode()
+def generate(
+    generator: nn.Module,
+    labels: Sequence[int] | Tensor,
+    *,
+    z: Tensor | None = None,
+    seed: int = 0,
+    batch_size: int = 250,
+) -> Tensor:
+    """One image for each label: uint8 (N,C,H,W) on the CPU.
+
+    `z` (N, latent_dim) is drawn from `seed` when not given. The generator is used in evaluation mode, and put back
+    into the mode it was in. `UserError` for a label outside the classes or a `z` of another shape.
+    """
+    config = generator.config
+    labels = check_labels(labels, config["num_classes"])
+    expected = (len(labels), config["latent_dim"])
+    z = latents(*expected, seed=seed) if z is None else z
+    if tuple(z.shape) != expected:
+        raise UserError(f"z has shape {tuple(z.shape)}, but {len(labels)} labels need {expected}.")
+    device = next(generator.parameters()).device
+    training = generator.training
+    generator.eval()
+    images = [
+        to_uint8(generator(some_z.to(device), some.to(device))).cpu()
+        for some_z, some in zip(z.split(batch_size), labels.split(batch_size), strict=True)
+    ]
+    generator.train(training)
+    return torch.cat(images)
+
+
+def check_labels(labels: Sequence[int] | Tensor, num_classes: int) -> Tensor:
+    """`labels` as int64 (N,); `UserError` when there are none or one is not a class."""
+    labels = torch.as_tensor(labels)
+    if labels.ndim != 1 or len(labels) == 0:
+        raise UserError(f"labels must be a list of classes such as [7, 7, 3], got shape {tuple(labels.shape)}.")
+    if labels.is_floating_point() or labels.dtype == torch.bool:
+        raise UserError(f"labels must be whole numbers, got {labels.dtype}.")
+    outside = labels[(labels < 0) | (labels >= num_classes)]
+    if len(outside):
+        raise UserError(f"label {outside[0].item()} is no class: use 0 to {num_classes - 1}.")
+    return labels.long()
+
+
+def grid_inputs(num_classes: int, latent_dim: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Fixed inputs of a sample grid: row r asks for class r, column c uses latent c in every row.
+
+    Returns `z` (num_classes·10, latent_dim) and `labels` (num_classes·10,).
+    """
+    z = latents(GRID_COLUMNS, latent_dim, seed).repeat(num_classes, 1)
+    return z, torch.arange(num_classes).repeat_interleave(GRID_COLUMNS)
+
+
+def real_grid(data: ImageData, seed: int = 0) -> Tensor:
+    """Real images in the layout of a sample grid, ten of each class: uint8 (num_classes·10, C, H, W)."""
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).to(data.labels.device)
+    shuffled = data.labels[order]
+    rows = []
+    for label in range(data.num_classes):
+        members = order[shuffled == label]
+        rows.append(members[torch.arange(GRID_COLUMNS, device=members.device) % len(members)])  # again, if too few
+    return data.images[torch.cat(rows)].cpu()
+
+
+def tile(images: Tensor, columns: int = GRID_COLUMNS) -> Tensor:
+    """Images uint8 (N,C,H,W) → one picture uint8 (3, height, width), `columns` in a row, with grey between them."""
+    from torchvision.utils import make_grid
+
+    return make_grid(images, nrow=columns, padding=2, pad_value=96)

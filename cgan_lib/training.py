@@ -1,0 +1,214 @@
+"""The algorithm: one discriminator step and one generator step, in the precision that the hardware likes best."""
+
+import copy
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+
+from cgan_lib.data import ImageData, batches
+from cgan_lib.errors import UserError, unknown
+from cgan_lib.losses import LOSSES
+from cgan_lib.recipes import Precision, Recipe
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto`: cuda, else mps, else cpu. `UserError` for a device that this machine has not got."""
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, there in available.items() if there))
+    kind = name.split(":")[0]
+    if kind not in available:
+        raise unknown("device", name, ["auto", *available])
+    if not available[kind]:
+        raise UserError(f"device {name!r} is not on this machine: use auto or cpu.")
+    return torch.device(name)
+
+
+def pick_precision(name: Precision, device: torch.device) -> str:
+    """`auto`: bf16 where `device` computes it natively, fp16 on older CUDA GPUs, else fp32."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
+    if device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+        return "bf16"
+    return "fp32"
+
+
+class Diverged(ArithmeticError):
+    """A loss or a weight is no longer a finite number; the message says what to try."""
+
+
+class Trainer:
+    """Two networks, two optimisers and a step counter: `fit` runs the algorithm, `state_dict` holds all of it.
+
+    Every random number of step t comes from `(seed, t)`, the order of the images from `(seed, epoch)`. So weights,
+    optimisers and the step number are the whole state, and a resumed run cannot differ from an uninterrupted one.
+    """
+
+    def __init__(self, recipe: Recipe, data: ImageData, device: str = "auto"):
+        self.recipe = recipe
+        self.device = pick_device(device)
+        self.precision = pick_precision(recipe.precision, self.device)
+        self.data = data.to(self.device)
+        self.step = 0
+        generator, discriminator = recipe.build(data.num_classes, data.channels)
+        # NHWC: what convolutions in reduced precision want, on CPUs and GPUs alike
+        self.generator = generator.to(self.device, memory_format=torch.channels_last)
+        self.discriminator = discriminator.to(self.device, memory_format=torch.channels_last)
+        self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval() if recipe.ema else None
+        self.loss = LOSSES[recipe.loss]
+        self.optimizer_g = self._adam(self.generator, recipe.lr)
+        self.optimizer_d = self._adam(self.discriminator, recipe.lr if recipe.lr_d is None else recipe.lr_d)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+
+    @property
+    def sampler(self) -> nn.Module:
+        """The generator to draw samples with: the averaged one when the recipe has one."""
+        return self.generator if self.averaged is None else self.averaged
+
+    def fit(self, until: int, on_step: Callable[[dict[str, Tensor] | None], bool] = lambda metrics: True) -> None:
+        """Train up to step `until`. After each step `on_step(metrics)` is called; False from it ends the training.
+
+        `metrics` is None except every `log_every` steps and at the end, so that most steps wait for nothing.
+        """
+        self.generator.train()
+        self.discriminator.train()
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            for real, labels in batches(self.data, self.recipe.batch_size, self.recipe.seed, start=self.step):
+                if self.step >= until:
+                    break
+                measure = (self.step + 1) % self.recipe.log_every == 0 or self.step + 1 == until
+                metrics = self.train_step(real, labels, measure)
+                if not on_step(metrics):
+                    break
+
+    def train_step(self, real: Tensor, labels: Tensor, measure: bool = False) -> dict[str, Tensor] | None:
+        """One step of both networks on a real batch (B,C,H,W) with labels (B,); its metrics when `measure`."""
+        torch.manual_seed(_seed_of_step(self.recipe.seed, self.step))
+        z = torch.randn(len(real), self.recipe.latent_dim, device=self.device)
+        fake_labels = torch.randint(self.data.num_classes, (len(real),), device=self.device)
+        with self._autocast():
+            fake = self.generator(z, fake_labels)  # one forward pass serves both networks
+        metrics = self.d_step(real, labels, fake.detach(), fake_labels, measure)
+        metrics |= self.g_step(fake, fake_labels, measure)
+        self.scaler.update()
+        self._update_average()
+        self.step += 1
+        return metrics if measure else None
+
+    def d_step(
+        self, real: Tensor, labels: Tensor, fake: Tensor, fake_labels: Tensor, measure: bool = False
+    ) -> dict[str, Tensor]:
+        """Move the discriminator towards telling `real` from `fake`; no gradient reaches the generator."""
+        with self._autocast():
+            real_logits = self.discriminator(real, labels)
+            fake_logits = self.discriminator(fake, fake_labels)
+        loss = self.loss.d(real_logits.float(), fake_logits.float())
+        norm = self._descend(loss, self.discriminator, self.optimizer_d, measure)
+        if not measure:
+            return {}
+        return {
+            "loss/D": loss.detach(),
+            "probability/D(x)": real_logits.detach().float().sigmoid().mean(),
+            "probability/D(G(z))": fake_logits.detach().float().sigmoid().mean(),
+            "gradient_norm/D": norm,
+        }
+
+    def g_step(self, fake: Tensor, fake_labels: Tensor, measure: bool = False) -> dict[str, Tensor]:
+        """Move the generator towards images that the discriminator takes for real; `fake` carries its graph."""
+        with self._autocast():
+            fake_logits = self.discriminator(fake, fake_labels)
+        loss = self.loss.g(fake_logits.float())
+        norm = self._descend(loss, self.generator, self.optimizer_g, measure)
+        return {"loss/G": loss.detach(), "gradient_norm/G": norm} if measure else {}
+
+    def learning_rates(self) -> dict[str, float]:
+        """Learning rates in force, by the name of their curve."""
+        return {
+            "learning_rate/G": self.optimizer_g.param_groups[0]["lr"],
+            "learning_rate/D": self.optimizer_d.param_groups[0]["lr"],
+        }
+
+    def check_finite(self) -> None:
+        """Raise `Diverged` when a weight of either network is NaN or infinite."""
+        for network in (self.generator, self.discriminator):
+            if not math.isfinite(get_total_norm(list(network.parameters()))):
+                raise self.diverged("a weight")
+
+    def diverged(self, what: str) -> Diverged:
+        """The error for `what` having become NaN or infinite, with what to try."""
+        return Diverged(
+            f"{what} became NaN or infinite at step {self.step}. The last good checkpoint is kept. Try a new run "
+            f"with lr={self.recipe.lr / 4:g} (now {self.recipe.lr:g}) or precision=fp32 (now {self.precision})."
+        )
+
+    def state_dict(self) -> dict:
+        """Everything that the next step depends on."""
+        return {name: part.state_dict() for name, part in self._parts().items()} | {"step": self.step}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Continue from `state_dict()` of a trainer of the same recipe."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.step = state["step"]
+
+    def _parts(self) -> dict:
+        parts = {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "optimizer_g": self.optimizer_g,
+            "optimizer_d": self.optimizer_d,
+            "scaler": self.scaler,
+        }
+        return parts if self.averaged is None else parts | {"averaged": self.averaged}
+
+    def _adam(self, network: nn.Module, lr: float) -> torch.optim.Adam:
+        betas = (self.recipe.beta1, self.recipe.beta2)
+        return torch.optim.Adam(network.parameters(), lr, betas, fused=self.device.type in ("cpu", "cuda"))
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(
+            self.device.type, AUTOCAST[self.precision], enabled=self.precision != "fp32", cache_enabled=True
+        )
+
+    def _descend(
+        self, loss: Tensor, network: nn.Module, optimizer: torch.optim.Optimizer, measure: bool
+    ) -> Tensor | None:
+        """One optimiser step on `network` alone; its gradient norm when `measure`."""
+        parameters = list(network.parameters())
+        optimizer.zero_grad()
+        # `inputs`: the generator's loss also flows through the discriminator, whose weights need no gradient from it
+        self.scaler.scale(loss).backward(inputs=parameters)
+        self.scaler.unscale_(optimizer)
+        norm = get_total_norm([p.grad for p in parameters]) if measure else None
+        self.scaler.step(optimizer)
+        return norm
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        """Averaged weights move towards the current ones; buffers (BatchNorm statistics) are copied.
+
+        The decay ramps up, min(ema, (1 + t) / (10 + t)), so that the random start is soon forgotten.
+        """
+        if self.averaged is None:
+            return
+        decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(list(self.averaged.parameters()), list(self.generator.parameters()), 1 - decay)
+        for mine, theirs in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
+            mine.copy_(theirs)
+
+
+def _seed_of_step(seed: int, step: int) -> int:
+    """32 bits, different for every step of a run: the odd multiplier is 2³² divided by the golden ratio."""
+    return (seed * 0x85EBCA6B + step * 0x9E3779B1) % 2**32
