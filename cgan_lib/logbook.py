@@ -33,7 +33,7 @@ class Logbook:
         self.recipe, self.data = recipe, data
         self.z, self.labels = grid_inputs(data.num_classes, recipe.latent_dim, recipe.seed)
         self.writer, self.fake, self.real = (
-            SummaryWriter(str(place), purge_step=step + 1 if step else None)
+            SummaryWriter(str(place), purge_step=step + 1 if step else 0)
             for place in (folder, folder / "fake", folder / "real")
         )
         if step == 0:

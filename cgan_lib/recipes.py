@@ -39,7 +39,7 @@ class Recipe:
     """length of the generator's label embedding"""
     base_channels: int = 128
     """widest feature map of the generator"""
-    base_channels_d: int = 64
+    base_channels_d: int = 32
     """narrowest feature map of the discriminator"""
     dropout: float = 0.0
     """dropout probability in the discriminator"""
@@ -162,24 +162,26 @@ def _pair(published: Recipe, **tuned: Any) -> list[Recipe]:
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for pair in (
-        # Public weights VioletaR/cgan-mnist. The width of its discriminator is not published: 64 → 128 is ours.
+        # Public weights VioletaR/cgan-mnist. The width of its discriminator is not published: 32 → 64 is ours.
         _pair(
             Recipe("bce", "bce", batch_size=32, lr=1.12e-4, beta1=0.037, epochs=50, demo_steps=4000),
             lr=1e-3,
             beta1=0.5,
             ema=0.998,
         ),
-        # DCGAN with dropout in the discriminator. Its widths are not published: 256 → 128 and 64 → 128 are ours.
+        # DCGAN with dropout in the discriminator. Its widths are not published: 256 → 64 and 32 → 64 are ours.
         _pair(
             Recipe(
                 "dropout", "dropout", embed_dim=50, base_channels=256, dropout=0.3, seed=504, epochs=30, demo_steps=1000
             ),
-            lr=1e-3,
+            batch_size=32,
+            lr=5e-4,
             ema=0.998,
         ),
         # Spatial label map, global max pooling. Dropout 0.4, the widths and the optimiser are not published: ours.
         _pair(
-            Recipe("spatial", "spatial", embed_dim=50, dropout=0.4, epochs=3, demo_steps=1000),
+            Recipe("spatial", "spatial", embed_dim=50, dropout=0.4, epochs=3, demo_steps=2811),
+            batch_size=64,
             lr=1e-3,
             ema=0.998,
         ),

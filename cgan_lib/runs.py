@@ -163,8 +163,13 @@ class _Session:
         if self.panel:
             self.logbook.flush()
             self.panel.update(read_scalars(self.folder), fake, self.trainer.step)
-        elif self.trainer.step in (self.recipe.grid_every, self.steps) and sys.stdout.isatty():
+        elif sys.stdout.isatty() and self._worth_a_look():
             self.bar.write(f"{text_picture(fake)}\nstep {self.trainer.step}: {short(path)}")
+
+    def _worth_a_look(self) -> bool:
+        """In a terminal: grid 1, 2, 4, 8, … and the last, so that the digits can be seen emerging."""
+        number = self.trainer.step // self.recipe.grid_every
+        return self.trainer.step == self.steps or (number > 0 and number & (number - 1) == 0)
 
     def _save(self) -> None:
         self.trainer.check_finite()

@@ -9,7 +9,7 @@ from math import isqrt
 import torch
 from torch import Tensor, nn
 
-from cgan_lib.models.layers import LEAK, LabelPlane, check_image, downsample, quarter, upsample
+from cgan_lib.models.layers import LEAK, LabelPlane, check_image, downsample, quarter, quiet_labels_init, upsample
 
 
 class ConcatGenerator(nn.Module):
@@ -101,7 +101,7 @@ class BCEDiscriminator(ConcatDiscriminator):
         num_classes: int = 10,
         channels: int = 1,
         image_size: int = 28,
-        base_channels: int = 64,
+        base_channels: int = 32,
         dropout: float = 0.0,
     ):
         super().__init__(channels, image_size)
@@ -142,12 +142,13 @@ class DropoutGenerator(ConcatGenerator):
             nn.Unflatten(1, (c, s, s)),  # (N, c·s·s) → (N, c, s, s)
         )
         self.upsampling = nn.Sequential(
-            upsample(c, c // 2),  # (N, c/2, 2s, 2s)
-            nn.BatchNorm2d(c // 2),
+            upsample(c, c // 4),  # (N, c/4, 2s, 2s)
+            nn.BatchNorm2d(c // 4),
             nn.ReLU(),
-            upsample(c // 2, channels),  # (N, C, 4s, 4s)
+            upsample(c // 4, channels),  # (N, C, 4s, 4s)
             nn.Tanh(),
         )
+        quiet_labels_init(self)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         joined = torch.cat([z, self.label_embedding(labels)], dim=1)  # (N, latent_dim + embed_dim)
@@ -177,7 +178,7 @@ class DropoutDiscriminator(ConcatDiscriminator):
         num_classes: int = 10,
         channels: int = 1,
         image_size: int = 28,
-        base_channels: int = 64,
+        base_channels: int = 32,
         dropout: float = 0.3,
         embed_dim: int = 50,
     ):
@@ -194,6 +195,7 @@ class DropoutDiscriminator(ConcatDiscriminator):
             nn.Flatten(),  # (N, 2c·s·s)
             nn.Linear(2 * c * s * s, 1),
         )
+        quiet_labels_init(self)
 
 
 class SpatialGenerator(ConcatGenerator):
@@ -217,13 +219,13 @@ class SpatialGenerator(ConcatGenerator):
             nn.Unflatten(1, (c, s, s)),  # (N, c·s·s) → (N, c, s, s)
         )
         self.upsampling = nn.Sequential(
-            upsample(c + 1, c),  # (N, c, 2s, 2s)
-            nn.BatchNorm2d(c),
-            nn.LeakyReLU(LEAK),
-            upsample(c, c // 2),  # (N, c/2, 4s, 4s)
+            upsample(c + 1, c // 2),  # (N, c/2, 2s, 2s)
             nn.BatchNorm2d(c // 2),
             nn.LeakyReLU(LEAK),
-            nn.Conv2d(c // 2, channels, kernel_size=7, padding=3),  # (N, C, 4s, 4s)
+            upsample(c // 2, c // 4),  # (N, c/4, 4s, 4s)
+            nn.BatchNorm2d(c // 4),
+            nn.LeakyReLU(LEAK),
+            nn.Conv2d(c // 4, channels, kernel_size=3, padding=1),  # (N, C, 4s, 4s)
             nn.Tanh(),
         )
 
@@ -242,7 +244,7 @@ class SpatialGenerator(ConcatGenerator):
             channels=len(state["upsampling.6.weight"]),
             image_size=4 * isqrt(cells),
             embed_dim=embed_dim,
-            base_channels=state["upsampling.0.weight"].shape[1],
+            base_channels=2 * state["upsampling.0.weight"].shape[1],
         )
 
 
@@ -254,7 +256,7 @@ class SpatialDiscriminator(ConcatDiscriminator):
         num_classes: int = 10,
         channels: int = 1,
         image_size: int = 28,
-        base_channels: int = 64,
+        base_channels: int = 32,
         dropout: float = 0.4,
         embed_dim: int = 50,
     ):

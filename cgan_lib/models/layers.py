@@ -52,3 +52,17 @@ def upsample(c_in: int, c_out: int) -> nn.ConvTranspose2d:
 def downsample(c_in: int, c_out: int) -> nn.Conv2d:
     """(N, c_in, H, W) → (N, c_out, H/2, W/2)."""
     return nn.Conv2d(c_in, c_out, kernel_size=4, stride=2, padding=1)
+
+
+def quiet_labels_init(network: nn.Module, embedding_std: float = 0.2) -> None:
+    """Glorot-uniform weights, zero biases, and embeddings small enough that `z` is heard beside the label at first.
+
+    With PyTorch's N(0, 1) embeddings a generator can please a discriminator without BatchNorm by ten pictures, one
+    for each label. (Glorot & Bengio 2010; small embeddings are the default of Keras, where such models come from.)
+    """
+    for layer in network.modules():
+        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.Embedding):
+            nn.init.normal_(layer.weight, std=embedding_std)

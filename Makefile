@@ -1,0 +1,41 @@
+# make run, make test: everything else is a part of these two, or a convenience
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: run test setup lab tensorboard notebooks colab
+
+# Train the first recipe and say where its picture, its curves and the notebooks are
+run: setup
+	@$(BIN)/python -m cgan_lib train bce --profile demo
+	@echo "  the course    make lab   (JupyterLab; begin with notebooks/00_start_here.ipynb)"
+
+# Everything that must hold: style, unit tests, every notebook from top to bottom
+test: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/python -m pytest
+
+setup: $(BIN)/.installed
+
+# Installs again only when the dependencies have changed
+$(BIN)/.installed: requirements.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the dependencies into .venv (once; PyTorch is a large download) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+lab: setup
+	@$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+tensorboard: setup
+	@$(BIN)/tensorboard --logdir logs --samples_per_plugin images=1000
+
+# Run every notebook in the demo profile and store what it shows, without what must not be stored
+notebooks: setup
+	@$(BIN)/python tools/notebooks.py execute
+
+# make colab REPO=owner/name: point the Colab badges and set-up cells at a repository
+colab: setup
+	@$(BIN)/python tools/notebooks.py colab "$(REPO)"

@@ -1,0 +1,120 @@
+"""Time of one training step of each recipe: this library against the plain way, in one process, alternating.
+
+    python benchmarks/throughput.py [RECIPE …] [--rounds 15]
+
+The plain way is what tutorials do, with the same networks, batch, loss and optimiser settings: torchvision data set
+with per-sample transforms, DataLoader, fp32, Adam as it comes, gradients of everything, losses read every step.
+Prints a Markdown table of medians.
+"""
+
+import argparse
+import itertools
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torchvision import datasets, transforms
+
+from cgan_lib.data import batches, load
+from cgan_lib.paths import home
+from cgan_lib.recipes import RECIPES, Recipe, get_recipe
+from cgan_lib.training import Trainer
+
+STEPS_A_TURN = 4
+WARM_UP_TURNS = 2
+
+
+def plain_steps(recipe: Recipe, device: torch.device) -> Iterator[tuple[float, float]]:
+    """Train as a tutorial does; each item is one step's losses."""
+    to_tensor = transforms.Compose(
+        [transforms.Resize(recipe.image_size)] * (recipe.image_size != 28)
+        + [transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))]
+    )
+    root = os.environ.get("CGAN_DATA") or home() / "data"
+    images = datasets.MNIST(root, train=True, transform=to_tensor)
+    loader = torch.utils.data.DataLoader(images, recipe.batch_size, shuffle=True, drop_last=True)
+    generator, discriminator = (network.to(device) for network in recipe.build())
+    betas = (recipe.beta1, recipe.beta2)
+    optimizer_g = torch.optim.Adam(generator.parameters(), recipe.lr, betas)
+    optimizer_d = torch.optim.Adam(discriminator.parameters(), recipe.lr, betas)
+    ones = torch.ones(recipe.batch_size, device=device)
+    zeros = torch.zeros(recipe.batch_size, device=device)
+    bce = F.binary_cross_entropy_with_logits
+    for real, labels in itertools.chain.from_iterable(itertools.repeat(loader)):
+        real, labels = real.to(device), labels.to(device)
+        z = torch.randn(recipe.batch_size, recipe.latent_dim, device=device)
+        fake_labels = torch.randint(0, 10, (recipe.batch_size,), device=device)
+        fake = generator(z, fake_labels)
+        optimizer_d.zero_grad()
+        loss_d = bce(discriminator(real, labels), ones) + bce(discriminator(fake.detach(), fake_labels), zeros)
+        loss_d.backward()
+        optimizer_d.step()
+        optimizer_g.zero_grad()
+        loss_g = bce(discriminator(fake, fake_labels), ones)
+        loss_g.backward()
+        optimizer_g.step()
+        yield loss_d.item(), loss_g.item()
+
+
+def our_steps(recipe: Recipe, device: torch.device) -> Iterator[dict | None]:
+    """Train as `train` does, measurements every `log_every` steps included; each item is one step."""
+    trainer = Trainer(recipe, load("mnist", image_size=recipe.image_size), str(device))
+    for real, labels in batches(trainer.data, recipe.batch_size, recipe.seed):
+        yield trainer.train_step(real, labels, measure=trainer.step % recipe.log_every == 0)
+
+
+def time_turn(steps: Iterator, device: torch.device) -> float:
+    """Seconds for one step, averaged over a turn."""
+    started = time.perf_counter()
+    for _ in range(STEPS_A_TURN):
+        next(steps)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return (time.perf_counter() - started) / STEPS_A_TURN
+
+
+def compare(recipe: Recipe, device: torch.device, rounds: int) -> dict[str, float]:
+    """Median milliseconds a step of both ways, taking turns, and the median of the ratios pair by pair."""
+    ways: dict[str, Callable] = {"plain": plain_steps, "ours": our_steps}
+    runs = {name: way(recipe, device) for name, way in ways.items()}
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(WARM_UP_TURNS + rounds):
+        for name, steps in runs.items():
+            seconds = time_turn(steps, device)
+            if turn >= WARM_UP_TURNS:
+                times[name].append(seconds)
+    ratios = [plain / ours for plain, ours in zip(times["plain"], times["ours"], strict=True)]
+    medians = {name: 1000 * statistics.median(values) for name, values in times.items()}
+    return medians | {"ratio": statistics.median(ratios)}
+
+
+def main() -> None:
+    """Print the table for the recipes asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="*", default=[name for name in RECIPES if not name.endswith("_published")])
+    parser.add_argument("--rounds", type=int, default=15)
+    options = parser.parse_args()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    machine = torch.cuda.get_device_name() if device.type == "cuda" else f"{os.cpu_count()}-core CPU"
+    print(f"One training step on a {machine}, torch {torch.__version__}, Python {platform.python_version()}\n")
+    print("| recipe | batch | plain (ms) | ours (ms) | faster | images/s |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name in options.recipes:
+        recipe = get_recipe(name)
+        result = compare(recipe, device, options.rounds)
+        rate = 1000 * recipe.batch_size / result["ours"]
+        print(
+            f"| `{name}` | {recipe.batch_size} | {result['plain']:.1f} | {result['ours']:.1f} "
+            f"| {result['ratio']:.2f}× | {rate:,.0f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    assert Path("cgan_lib").is_dir(), "run it from the root of the course"
+    main()

@@ -1,0 +1,142 @@
+"""Exercises that check themselves: each check tells right, wrong (with a hint) and not attempted apart.
+
+An answer is not attempted while it is `...` or `None`, or a function that returns one of them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from cgan_lib.losses import bce_g, minimax_g
+
+State = Literal["right", "wrong", "not attempted"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found; a notebook shows it as one line."""
+
+    state: State
+    message: str = ""
+
+    def __repr__(self) -> str:
+        return {
+            "right": f"✔ Right. {self.message}",
+            "wrong": f"✘ Not yet. {self.message}",
+            "not attempted": "○ Not attempted yet: replace the ... above and run this cell again.",
+        }[self.state].strip()
+
+
+class _Wrong(Exception):
+    """Raised by a check with the hint for this particular mistake."""
+
+
+class _NotAttempted(Exception):
+    """Raised by a check when a function still returns nothing."""
+
+
+def _check(judge: Callable[[Any], str]) -> Callable[[Any], Verdict]:
+    """Turn `judge`, which returns praise or raises, into a check that returns a `Verdict` and never raises."""
+
+    @wraps(judge)
+    def check(answer: Any) -> Verdict:
+        if answer is None or answer is ...:
+            return Verdict("not attempted")
+        try:
+            return Verdict("right", judge(answer))
+        except _NotAttempted:
+            return Verdict("not attempted")
+        except _Wrong as hint:
+            return Verdict("wrong", str(hint))
+        except Exception as error:  # the learner's own code may raise anything
+            return Verdict("wrong", f"Your answer raised {type(error).__name__}: {error}")
+
+    return check
+
+
+def _call(function: Any, *arguments: Any) -> Any:
+    if not callable(function):
+        raise _Wrong(f"The answer should be a function; this is {type(function).__name__}.")
+    if (result := function(*arguments)) is None or result is ...:
+        raise _NotAttempted
+    return result
+
+
+def _tensor(value: Any, shape: tuple[int, ...]) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise _Wrong(f"Return a tensor; this is {type(value).__name__}.")
+    if tuple(value.shape) != shape:
+        raise _Wrong(f"The shape should be {shape}; this is {tuple(value.shape)}.")
+    return value
+
+
+@_check
+def check_numbers_in_image(answer: int) -> str:
+    """How many numbers make one MNIST image."""
+    if answer == 28:
+        raise _Wrong("28 is one row of pixels.")
+    if answer == 255:
+        raise _Wrong("255 is the largest value of a pixel; the question is how many pixels there are.")
+    if answer != 28 * 28:
+        raise _Wrong("An image is 28 pixels high, 28 wide, and has one channel.")
+    return "1 × 28 × 28 = 784 numbers: that is what the generator has to get right at once."
+
+
+@_check
+def check_nonsaturating(answer: Callable[[Tensor], Tensor]) -> str:
+    """The non-saturating generator loss, −log D(G(z)), from logits (N,)."""
+    logits = torch.tensor([-3.0, -0.5, 0.0, 2.0])
+    value = _call(answer, logits)
+    if isinstance(value, Tensor) and value.shape == logits.shape:
+        raise _Wrong("One number for each image: average over the batch.")
+    value = _tensor(value, ())
+    if torch.isclose(value, minimax_g(logits)):
+        raise _Wrong("This is the minimax loss log(1 − D(G(z))), whose gradient vanishes when D is sure.")
+    if torch.isclose(value, -bce_g(logits)):
+        raise _Wrong("The sign: the generator minimises −log D(G(z)).")
+    if torch.isclose(value, -logits.log().mean(), equal_nan=True):
+        raise _Wrong("Logits are not probabilities: D(G(z)) = sigmoid(logits).")
+    if not torch.isclose(value, bce_g(logits)):
+        raise _Wrong("Start from D(G(z)) = sigmoid(logits), then −log of it, then the mean.")
+    if not _call(answer, torch.tensor([-200.0])).isfinite():
+        raise _Wrong("Correct, until a logit is very negative: log(0). softplus(−x) equals −log sigmoid(x), safely.")
+    return "And it stays finite for any logit."
+
+
+@_check
+def check_one_style_ten_digits(answer: tuple[Tensor, Tensor]) -> str:
+    """`(z, labels)` that draw the digits 0 to 9 in one and the same handwriting."""
+    if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+        raise _Wrong("Give both: (z, labels).")
+    if any(part is None or part is ... for part in answer):
+        raise _NotAttempted
+    z, labels = answer
+    if not isinstance(labels, Tensor) or sorted(labels.tolist()) != list(range(10)):
+        raise _Wrong("labels should hold each of 0 to 9 once: torch.arange(10).")
+    if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != 10:
+        raise _Wrong("z needs one row for each label: shape (10, latent_dim).")
+    if not torch.equal(z, z[:1].expand_as(z)):
+        raise _Wrong("The rows of z differ, so each digit comes in another handwriting: repeat one row.")
+    if z[0].unique().numel() < 2:
+        raise _Wrong("All numbers of z are equal: draw the row from N(0, 1) with torch.randn.")
+    return "z says how, labels say what."
+
+
+@_check
+def check_one_hot_planes(answer: Callable[[Tensor, int, int], Tensor]) -> str:
+    """A function `(labels, num_classes, size)` → one-hot planes (N, num_classes, size, size)."""
+    labels = torch.tensor([2, 0, 3])
+    planes = _tensor(_call(answer, labels, 4, 5), (3, 4, 5, 5))
+    expected = torch.zeros(3, 4, 5, 5)
+    expected[range(3), labels] = 1
+    if not planes.is_floating_point():
+        raise _Wrong("A convolution needs floats: add .float().")
+    if torch.equal(planes, expected):
+        return "Every pixel now knows its class, and nothing had to be learned for it."
+    if torch.equal(planes.sum(1), torch.ones(3, 5, 5)):
+        raise _Wrong("Each pixel has one 1, but in the wrong plane: plane labels[n] of image n is the one that is 1.")
+    raise _Wrong("Image n: plane labels[n] is all 1, the other planes all 0.")

@@ -1,0 +1,192 @@
+"""What every network, loss, recipe and data set must do to be in its registry, whoever adds it."""
+
+from itertools import product
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+from torchvision import datasets
+
+from cgan_lib import RECIPES, UserError
+from cgan_lib.checkpoint import load_generator
+from cgan_lib.data import DATASETS
+from cgan_lib.losses import LOSSES
+from cgan_lib.models import MODELS
+from cgan_lib.training import Trainer
+
+N, LATENT = 8, 6
+SHAPES = [dict(channels=c, num_classes=k, image_size=s) for c, k, s in product((1, 3), (10, 4), (28, 32))]
+
+
+def describe(shape):
+    return "x".join(str(value) for value in shape.values())
+
+
+@pytest.fixture(params=MODELS)
+def model(request):
+    return request.param
+
+
+@pytest.fixture(params=SHAPES, ids=describe)
+def nets(request, model):
+    """Both networks of a family for one shape of data, in evaluation mode, and inputs that fit them."""
+    shape = request.param
+    torch.manual_seed(0)
+    family = MODELS[model]
+    return SimpleNamespace(
+        shape=shape,
+        config=dict(latent_dim=LATENT, embed_dim=5, base_channels=8, **shape),
+        generator=family.generator(latent_dim=LATENT, embed_dim=5, base_channels=8, **shape).eval(),
+        discriminator=family.discriminator(base_channels=8, dropout=0.25, **shape).eval(),
+        z=torch.randn(N, LATENT),
+        labels=torch.arange(N) % shape["num_classes"],
+        x=torch.rand(N, shape["channels"], shape["image_size"], shape["image_size"]) * 2 - 1,
+    )
+
+
+# --- networks
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_generator_draws_images_of_the_right_shape_and_range(nets, training):
+    images = nets.generator.train(training)(5 * nets.z, nets.labels)
+    assert images.shape == nets.x.shape
+    assert images.abs().max() <= 1
+    assert images.std() > 0
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_discriminator_gives_one_logit_an_image(nets, training):
+    logits = nets.discriminator.train(training)(nets.x, nets.labels)
+    assert logits.shape == (N,)
+    assert len(set(logits.tolist())) == N
+
+
+def test_every_label_changes_the_image(nets):
+    z = nets.z[:1].expand(nets.shape["num_classes"], -1)
+    images = nets.generator(z, torch.arange(nets.shape["num_classes"]))
+    assert len(images.flatten(1).unique(dim=0)) == nets.shape["num_classes"]
+
+
+def test_every_label_changes_the_logit(nets):
+    x = nets.x[:1].expand(nets.shape["num_classes"], -1, -1, -1)
+    logits = nets.discriminator(x, torch.arange(nets.shape["num_classes"]))
+    assert len(logits.unique()) == nets.shape["num_classes"]
+
+
+def test_every_element_of_z_changes_the_image(nets):
+    z = torch.cat([torch.zeros(1, LATENT), torch.eye(LATENT)])
+    images = nets.generator(z, torch.zeros(LATENT + 1, dtype=torch.long))
+    assert len(images.flatten(1).unique(dim=0)) == LATENT + 1
+
+
+def test_an_image_does_not_depend_on_its_neighbours_in_evaluation_mode(nets):
+    together = nets.generator(nets.z, nets.labels)
+    alone = nets.generator(nets.z[3:4], nets.labels[3:4])
+    torch.testing.assert_close(together[3:4], alone, atol=1e-5, rtol=0)
+
+
+def test_gradients_reach_every_parameter_of_both_networks(nets):
+    # In evaluation mode: in training mode BatchNorm takes away whatever a bias before it adds.
+    nets.discriminator(nets.generator(nets.z, nets.labels), nets.labels).sum().backward()
+    for network in (nets.generator, nets.discriminator):
+        idle = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+        assert idle == []
+
+
+def test_dropout_acts_in_training_mode_only(nets):
+    assert torch.equal(nets.discriminator(nets.x, nets.labels), nets.discriminator(nets.x, nets.labels))
+    drops = [layer for layer in nets.discriminator.modules() if isinstance(layer, nn.Dropout)]
+    assert [layer.p for layer in drops] == [0.25] * len(drops)
+    assert drops
+    for layer in drops:
+        layer.train()
+    assert not torch.equal(nets.discriminator(nets.x, nets.labels), nets.discriminator(nets.x, nets.labels))
+
+
+def test_constructor_arguments_are_kept_and_can_be_read_off_the_weights(nets):
+    assert nets.generator.config == nets.config
+    assert type(nets.generator).infer_config(nets.generator.state_dict()) == nets.config
+
+
+def test_a_plain_state_dict_is_recognised(nets, tmp_path):
+    torch.save(nets.generator.state_dict(), tmp_path / "weights.pth")
+    loaded = load_generator(tmp_path / "weights.pth")
+    assert type(loaded) is type(nets.generator)
+    assert torch.equal(loaded(nets.z, nets.labels), nets.generator(nets.z, nets.labels))
+
+
+@pytest.mark.parametrize("wrong", [(1, 24, 24), (1, 28, 32), (3, 28, 28), (1, 28)], ids=str)
+def test_discriminator_refuses_other_images_and_says_what_it_reads(model, wrong):
+    discriminator = MODELS[model].discriminator(base_channels=8)
+    with pytest.raises(UserError, match=r"reads \(N, 1, 28, 28\), got \(2, .*image_size=28"):
+        discriminator(torch.zeros(2, *wrong), torch.zeros(2, dtype=torch.long))
+
+
+@pytest.mark.parametrize("size", [30, 4, 0])
+def test_sizes_that_two_strides_do_not_divide_are_refused(model, size):
+    for network in MODELS[model]:
+        with pytest.raises(UserError, match=f"image_size {size} .*multiple of 4, at least 8"):
+            network(image_size=size)
+
+
+# --- losses
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_losses_are_finite_scalars_that_pull_the_logits_the_right_way(loss):
+    real, fake = (torch.tensor([-100.0, -1.0, 0.0, 1.0, 100.0], requires_grad=True) for _ in "rf")
+    d = loss.d(real, fake)
+    d.backward()
+    assert d.shape == ()
+    assert d.isfinite()
+    assert (real.grad <= 0).all()  # the discriminator wants real logits higher …
+    assert (fake.grad >= 0).all()  # … and fake ones lower
+    assert real.grad[1:3].all()
+    assert fake.grad[1:3].all()
+    fake.grad = None
+    g = loss.g(fake)
+    g.backward()
+    assert g.shape == ()
+    assert g.isfinite()
+    assert (fake.grad <= 0).all()  # the generator wants the opposite
+    assert fake.grad[1:3].all()
+
+
+# --- recipes
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_recipes_build_what_they_describe(recipe):
+    assert RECIPES[recipe.name] is recipe
+    generator, discriminator = recipe.replace(base_channels=8, base_channels_d=8).build(num_classes=4, channels=3)
+    assert generator.config == dict(
+        latent_dim=recipe.latent_dim,
+        num_classes=4,
+        channels=3,
+        image_size=recipe.image_size,
+        embed_dim=recipe.embed_dim,
+        base_channels=8,
+    )
+    assert {layer.p for layer in discriminator.modules() if isinstance(layer, nn.Dropout)} == {recipe.dropout}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_model_trains_with_every_loss(model, loss, tiny, digits):
+    recipe = RECIPES[model].replace(loss=loss, **tiny)
+    trainer = Trainer(recipe, digits)
+    before = [p.clone() for p in trainer.generator.parameters()]
+    trainer.fit(2)
+    trainer.check_finite()
+    assert trainer.step == 2
+    assert not all(torch.equal(a, b) for a, b in zip(before, trainer.generator.parameters(), strict=True))
+
+
+# --- data sets
+
+
+@pytest.mark.parametrize("name", [name for name, (class_name, _) in DATASETS.items() if class_name])
+def test_data_sets_exist_in_torchvision_and_every_class_has_a_name(name):
+    class_name, class_names = DATASETS[name]
+    assert len(getattr(datasets, class_name).classes) == len(class_names) == len(set(class_names))

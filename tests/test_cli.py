@@ -1,0 +1,287 @@
+"""The command line: what it prints, what it returns, and that a mistake writes nothing."""
+
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cgan_lib import RECIPES, generate, load_generator, open_run
+from cgan_lib.cli import main
+
+TINY = [
+    "--dataset",
+    "digits",
+    "--batch-size",
+    "8",
+    "--base-channels",
+    "8",
+    "--base-channels-d",
+    "8",
+    "--precision",
+    "fp32",
+]
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # as outside of pytest
+
+
+@pytest.fixture(autouse=True)
+def _working_folder(tmp_path, monkeypatch):
+    """Relative paths on the command line are relative to a folder beside the home."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("CGAN_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def home(tmp_path):
+    (tmp_path / "home").mkdir(exist_ok=True)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def refused(tmp_path, capsys, contents):
+    """A function: run a command that must end with code 2, one line on stderr and nothing written; gives the line."""
+
+    def check(*arguments) -> str:
+        before = contents(tmp_path)
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        assert code == 2
+        assert printed.out == ""
+        assert printed.err.startswith("error: ")
+        assert printed.err.count("\n") == 1
+        assert contents(tmp_path) == before
+        return printed.err
+
+    return check
+
+
+# --- what works
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), (["-h"], 0), ([], 2)])
+def test_help_lists_the_commands(arguments, code, capsys):
+    assert main(arguments) == code
+    printed = capsys.readouterr().out
+    assert re.findall(r"^  (\w+) ", printed, re.MULTILINE) == ["train", "recipes", "info", "generate"]
+
+
+def test_train_trains_and_says_where_everything_is(home, capsys):
+    assert main(["train", "bce", *TINY, "--steps", "4", "--run", "first", "--lr", "0.01"]) == 0
+    run = open_run(home / "logs" / "digits" / "bce" / "first")
+    assert (run.step, run.recipe.lr, run.recipe.batch_size) == (4, 0.01, 8)
+    printed = capsys.readouterr().out
+    assert "4 steps in" in printed
+    for line in ("sample grid", "loss curves", "run folder"):
+        (place,) = re.findall(rf"{line} +(\S+)", printed)
+        assert (home / place).exists()
+    assert "fake_images_steps_000004.png" in printed
+    with Image.open(run.pictures / "curves.png") as picture:
+        assert picture.width > picture.height
+
+
+def test_the_command_that_train_prints_draws_digits(home, capsys):
+    main(["train", "bce", *TINY, "--steps", "2"])
+    (arguments,) = re.findall(r"python -m cgan_lib (generate .*)", capsys.readouterr().out)
+    assert main(arguments.split()) == 0  # from another working folder
+    with Image.open("digits.png") as picture:
+        assert picture.size == (2 * (3 * 30 + 2), 2 * (30 + 2))
+
+
+def test_train_twice_resumes(home, capsys):
+    main(["train", "bce", *TINY, "--steps", "2"])
+    assert main(["train", "bce", *TINY, "--steps", "4"]) == 0
+    assert "logs/digits/bce/ci goes on from step 2." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["train", "bce", "--help"], ["train", "--help"], ["generate", "--help"]])
+def test_every_command_explains_its_options(arguments, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(arguments)
+    assert exit.value.code == 0
+    expected = ["--lr", "--steps", "--profile", "--run", "0.001"] if arguments[0] == "train" else ["--labels", "--out"]
+    printed = capsys.readouterr().out
+    assert all(option in printed for option in expected)
+
+
+def test_recipes_lists_every_recipe_and_the_profile(capsys):
+    assert main(["recipes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1 : 1 + len(RECIPES)]] == list(RECIPES)
+    published = next(line for line in lines if line.startswith("bce_published"))
+    assert "0.000112" in published
+    assert "0.037" in published
+    assert "profile in force: ci" in lines[-1]
+
+
+@pytest.mark.parametrize("name", ["bce", "spatial_published"])
+def test_info_prints_both_networks_with_their_parameters(name, capsys):
+    assert main(["info", name]) == 0
+    printed = capsys.readouterr().out
+    for title, network in zip(("generator", "discriminator"), RECIPES[name].build(), strict=True):
+        assert f"{name}: {title}" in printed
+        assert f"{sum(p.numel() for p in network.parameters()):,}" in printed
+
+
+# --- generate
+
+
+@pytest.fixture
+def weights(home, finished):
+    """A weight file beside the working folder."""
+    (finished.folder / "generator.safetensors").rename("weights.safetensors")
+    return "weights.safetensors"
+
+
+def test_generate_writes_images_and_labels_in_the_order_asked_for(weights):
+    assert main(["generate", weights, "--labels", "7", "3", "--count", "3", "--out", "new/digits.npz"]) == 0
+    with np.load("new/digits.npz") as file:
+        images, labels = file["images"], file["labels"]
+    assert (images.shape, images.dtype) == ((6, 1, 28, 28), np.uint8)
+    assert (labels.tolist(), labels.dtype) == ([7, 7, 7, 3, 3, 3], np.int64)
+    expected = generate(load_generator(weights), [7, 7, 7, 3, 3, 3])
+    assert np.array_equal(images, expected.numpy())
+
+
+def test_the_same_seed_writes_the_same_file_and_another_seed_another(weights):
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        main(["generate", weights, "--labels", "1", "2", "--seed", str(seed), "--out", f"{name}.png"])
+        main(["generate", weights, "--labels", "1", "2", "--seed", str(seed), "--out", f"{name}.npz"])
+    for kind in ("png", "npz"):
+        a, b, c = (open(f"{name}.{kind}", "rb").read() for name in "abc")
+        assert a == b
+        assert a != c
+
+
+@pytest.mark.parametrize(
+    ("labels", "count", "columns", "rows"), [("7 7 3", 1, 3, 1), ("1 2", 4, 4, 2), ("1 " * 12, 1, 10, 2)]
+)
+def test_pictures_have_a_row_for_each_label_or_all_in_a_row(weights, labels, count, columns, rows):
+    assert main(["generate", weights, "--labels", *labels.split(), "--count", str(count), "--out", "a.png"]) == 0
+    with Image.open("a.png") as picture:
+        assert picture.size == (2 * (columns * 30 + 2), 2 * (rows * 30 + 2))
+
+
+def test_a_run_folder_and_its_weight_file_draw_the_same(home, finished):
+    for source, out in ((finished.folder, "a.png"), (finished.folder / "generator.safetensors", "b.png")):
+        assert main(["generate", str(source), "--labels", "0", "9", "--out", out]) == 0
+    assert open("a.png", "rb").read() == open("b.png", "rb").read()
+
+
+# --- mistakes
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("trian bce", "unknown command 'trian': did you mean 'train'?"),
+        ("train bcee", "unknown recipe 'bcee': did you mean 'bce'?"),
+        ("train", "train needs a recipe first"),
+        ("train --lr 1", "train needs a recipe first"),
+        ("train bce --dataset digit", "unknown data set 'digit': did you mean 'digits'?"),
+        ("train bce --dataset digits --steps -1", "steps=-1 must be at least 0"),
+        ("train bce --dataset digits --lr 0", "lr=0.0 must be more than 0"),
+        ("train bce --dataset digits --profile dmo", "unknown profile 'dmo': did you mean 'demo'?"),
+        ("train bce --dataset digits --run a/b", "run 'a/b' names a folder"),
+        ("train bce --dataset digits --image-size 30", "image_size 30"),
+        ("train bce --dataset digits --batch-size 5000", "batch_size 5000"),
+        ("train bce --dataset digits --device gpu", "unknown device 'gpu'"),
+        ("train bce --dataset digits --device cpu:x", "'cpu:x'"),
+        ("info", "info needs a recipe"),
+        ("info bcee", "did you mean 'bce'?"),
+        ("info bce spatial", "unexpected 'spatial'"),
+        ("recipes bce", "unexpected 'bce'"),
+        ("generate nowhere --labels 1 --out a.png", "there is no weight file nowhere"),
+        ("generate . --labels 1 --out a.png", "is a folder"),
+        ("generate nowhere.pth --labels 1 --out a.jpg", "--out a.jpg must end in .png or .npz"),
+        ("generate nowhere.pth --labels 1 --count 0 --out a.png", "--count 0 must be at least 1"),
+    ],
+)
+def test_mistakes_are_one_line_with_code_2_and_nothing_written(refused, line, message):
+    assert message in refused(*line.split())
+
+
+@pytest.mark.parametrize(("label", "message"), [("10", "label 10 is no class: use 0 to 9"), ("-1", "label -1")])
+def test_a_label_that_is_no_class(refused, weights, label, message):
+    assert message in refused("generate", weights, "--labels", "1", label, "--out", "new/a.png")
+
+
+@pytest.mark.parametrize("content", [b"", b"text", bytes(3000)])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_corrupt_weight_file(refused, tmp_path, content, suffix):
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(content)
+    assert str(path) in refused("generate", path, "--labels", "1", "--out", "new/a.png")
+
+
+def test_the_run_folder_of_another_recipe(refused, home, finished):
+    message = refused("train", "bce", *TINY, "--lr", "0.5")
+    assert "logs/digits/bce/ci is a run of another recipe (lr is 0.001 there, not 0.5)" in message
+
+
+def test_a_home_that_cannot_be_written_to(refused, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CGAN_HOME", str(tmp_path / "file" / "home"))
+    assert f"cannot write to {tmp_path / 'file' / 'home'}" in refused("train", "bce", *TINY)
+
+
+def test_an_output_that_cannot_be_written(refused, tmp_path, weights):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "a.png").mkdir()
+    assert "cannot write to" in refused("generate", weights, "--labels", "1", "--out", tmp_path / "file" / "a.png")
+    assert "cannot write" in refused("generate", weights, "--labels", "1", "--out", tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("line", "nearest"),
+    [
+        ("train bce --lrr 1", "--lr"),
+        ("train bce --batchsize 8", "--batch-size"),
+        ("train bce --step 8", "--steps"),
+        ("generate a --labels 1 --out a.png --sed 1", "--seed"),
+    ],
+)
+def test_unknown_options_suggest_the_nearest(capsys, tmp_path, contents, line, nearest):
+    before = contents(tmp_path)
+    with pytest.raises(SystemExit) as exit:
+        main(line.split())
+    assert exit.value.code == 2
+    assert re.search(rf"{nearest}\b(?!-)", capsys.readouterr().err)
+    assert contents(tmp_path) == before
+
+
+def test_divergence_ends_with_code_3_and_advice(home, capsys):
+    assert main(["train", "bce", *TINY, "--steps", "20", "--save-every", "1", "--lr", "1e20"]) == 3
+    assert re.search(
+        r"^error: .*became NaN or infinite at step .*Try a new run with lr=", capsys.readouterr().err, re.M
+    )
+
+
+def test_warnings_are_a_note_and_not_a_line_of_source(home, finished, capsys):
+    newest = max((finished.folder / "checkpoints").iterdir())
+    newest.write_bytes(b"")
+    assert main(["generate", str(finished.folder), "--labels", "1", "--out", "a.png"]) == 0
+    assert re.fullmatch(r"note: .*step_00000040\.pt is damaged .*\n", capsys.readouterr().err)
+
+
+# --- as a process
+
+
+def test_the_module_runs_as_a_program(tmp_path):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "cgan_lib", "generate", "nowhere", "--labels", "1", "--out", "a.png"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: there is no weight file nowhere: check the path.\n"
+
+
+def test_code_of_a_weight_file_is_not_run(refused, tmp_path):
+    torch.save({"weights": torch.nn.Linear(1, 1)}, tmp_path / "weights.pth")
+    assert "could run code" in refused("generate", tmp_path / "weights.pth", "--labels", "1", "--out", "a.png")

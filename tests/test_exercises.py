@@ -1,0 +1,79 @@
+"""Every check tells right, wrong and not attempted apart, with a hint that fits the mistake."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cgan_lib import exercises
+
+RIGHT_Z = torch.randn(1, 100).repeat(10, 1)
+
+
+def one_hot(labels, num_classes, size):
+    return F.one_hot(labels, num_classes).float()[:, :, None, None].expand(-1, -1, size, size)
+
+
+RIGHT = [
+    (exercises.check_numbers_in_image, 784),
+    (exercises.check_nonsaturating, lambda fake: F.softplus(-fake).mean()),
+    (exercises.check_nonsaturating, lambda fake: F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))),
+    (exercises.check_one_style_ten_digits, (RIGHT_Z, torch.arange(10))),
+    (exercises.check_one_style_ten_digits, (RIGHT_Z, torch.arange(10).flip(0))),
+    (exercises.check_one_hot_planes, one_hot),
+]
+WRONG = [
+    (exercises.check_numbers_in_image, 28, "one row"),
+    (exercises.check_numbers_in_image, 255, "largest value"),
+    (exercises.check_numbers_in_image, 785, "28 wide"),
+    (exercises.check_nonsaturating, lambda fake: -F.softplus(fake).mean(), "minimax"),
+    (exercises.check_nonsaturating, lambda fake: -F.softplus(-fake).mean(), "sign"),
+    (exercises.check_nonsaturating, lambda fake: F.softplus(-fake), "average"),
+    (exercises.check_nonsaturating, lambda fake: -fake.log().mean(), "sigmoid"),
+    (exercises.check_nonsaturating, lambda fake: F.softplus(-fake).sum(), "then the mean"),
+    (exercises.check_nonsaturating, lambda fake: -fake.sigmoid().log().mean(), "log(0)"),
+    (exercises.check_nonsaturating, lambda fake: 0.5, "float"),
+    (exercises.check_nonsaturating, 3, "function"),
+    (exercises.check_nonsaturating, lambda fake: fake.no_such_method(), "AttributeError"),
+    (exercises.check_one_style_ten_digits, (torch.randn(10, 100), torch.arange(10)), "another handwriting"),
+    (exercises.check_one_style_ten_digits, (RIGHT_Z, torch.zeros(10, dtype=torch.long)), "torch.arange(10)"),
+    (exercises.check_one_style_ten_digits, (RIGHT_Z[:1], torch.arange(10)), "one row for each label"),
+    (exercises.check_one_style_ten_digits, (torch.zeros(10, 100), torch.arange(10)), "torch.randn"),
+    (exercises.check_one_style_ten_digits, RIGHT_Z, "both"),
+    (exercises.check_one_hot_planes, lambda y, k, s: one_hot(y, k, s).long(), "float"),
+    (exercises.check_one_hot_planes, lambda y, k, s: one_hot(y, k, s).roll(1, 1), "wrong plane"),
+    (exercises.check_one_hot_planes, lambda y, k, s: torch.ones(len(y), k, s, s), "other planes all 0"),
+    (exercises.check_one_hot_planes, lambda y, k, s: F.one_hot(y, k).float(), "shape should be"),
+]
+NOT_ATTEMPTED = [
+    (exercises.check_numbers_in_image, ...),
+    (exercises.check_numbers_in_image, None),
+    (exercises.check_nonsaturating, lambda fake: ...),
+    (exercises.check_nonsaturating, ...),
+    (exercises.check_one_style_ten_digits, (..., ...)),
+    (exercises.check_one_style_ten_digits, (RIGHT_Z, ...)),
+    (exercises.check_one_hot_planes, lambda y, k, s: None),
+]
+
+
+@pytest.mark.parametrize(("check", "answer"), RIGHT)
+def test_right_answers_pass(check, answer):
+    assert check(answer).state == "right"
+    assert repr(check(answer)).startswith("✔")
+
+
+@pytest.mark.parametrize(("check", "answer", "hint"), WRONG)
+def test_wrong_answers_get_the_hint_for_their_mistake(check, answer, hint):
+    verdict = check(answer)
+    assert verdict.state == "wrong"
+    assert hint in verdict.message
+
+
+@pytest.mark.parametrize(("check", "answer"), NOT_ATTEMPTED)
+def test_what_was_not_attempted_is_not_called_wrong(check, answer):
+    assert check(answer).state == "not attempted"
+
+
+def test_every_check_is_tried_with_right_wrong_and_no_answers():
+    checks = {value for name, value in vars(exercises).items() if name.startswith("check_")}
+    for tried in (RIGHT, WRONG, NOT_ATTEMPTED):
+        assert checks == {row[0] for row in tried}

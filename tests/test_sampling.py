@@ -1,0 +1,132 @@
+"""The same request gives the same images, and a request that cannot be met says so."""
+
+import pytest
+import torch
+
+from cgan_lib import UserError, generate
+from cgan_lib.data import ImageData
+from cgan_lib.models import MODELS
+from cgan_lib.sampling import check_labels, grid_inputs, latents, real_grid, tile
+
+
+@pytest.fixture(params=MODELS)
+def generator(request):
+    torch.manual_seed(0)
+    return MODELS[request.param].generator(latent_dim=6, num_classes=4, channels=3, base_channels=8)
+
+
+def test_one_image_for_each_label(generator):
+    images = generate(generator, [3, 3, 0])
+    assert images.shape == (3, 3, 28, 28)
+    assert images.dtype == torch.uint8
+    assert not images.requires_grad
+
+
+def test_same_seed_same_images_another_seed_others(generator):
+    images = generate(generator, [1, 2], seed=5)
+    torch.rand(3)  # whatever else is drawn meanwhile
+    assert torch.equal(generate(generator, [1, 2], seed=5), images)
+    assert not torch.equal(generate(generator, [1, 2], seed=6), images)
+
+
+def test_given_latents_are_used_as_they_are(generator):
+    assert torch.equal(generate(generator, [1, 2], z=latents(2, 6, seed=5)), generate(generator, [1, 2], seed=5))
+
+
+def test_images_do_not_depend_on_the_batch_size(generator):
+    labels = torch.arange(10) % 4
+    few, many = (generate(generator, labels, batch_size=size).int() for size in (3, 250))
+    assert len(few) == 10
+    assert (few - many).abs().max() <= 1
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluation_mode_is_used_and_the_mode_put_back(generator, training):
+    generator.train(training)
+    before = {name: buffer.clone() for name, buffer in generator.named_buffers()}
+    generate(generator, [0, 1, 2])
+    assert generator.training is training
+    assert all(layer.training is training for layer in generator.modules())
+    assert all(torch.equal(buffer, before[name]) for name, buffer in generator.named_buffers())
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 4], "label 4 is no class: use 0 to 3"),
+        ([-1], "label -1 is no class"),
+        ([], "labels must be a list of classes"),
+        (2, "labels must be a list of classes"),
+        ([[1, 2]], "labels must be a list of classes"),
+        ([[1], [2, 3]], "labels must be"),
+        ("12", "labels must be"),
+        (None, "labels must be"),
+        ([1.0], "labels must be whole numbers"),
+        ([True, False], "labels must be whole numbers"),
+    ],
+    ids=str,
+)
+def test_labels_that_are_no_classes_are_an_error(labels, message):
+    with pytest.raises(UserError, match=message):
+        check_labels(labels, 4)
+
+
+def test_generate_checks_its_labels_against_the_classes_of_the_generator(generator):
+    with pytest.raises(UserError, match="label 4 is no class: use 0 to 3"):
+        generate(generator, [0, 4])
+
+
+def test_labels_may_be_any_whole_numbers():
+    for labels in ([2, 0], (2, 0), torch.tensor([2, 0], dtype=torch.uint8), torch.tensor([2, 0]).numpy()):
+        checked = check_labels(labels, 3)
+        assert checked.dtype == torch.int64
+        assert checked.tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("shape", [(2, 6), (3, 5), (6, 3), (3, 6, 1), (3,)], ids=str)
+def test_latents_of_another_shape_are_an_error_that_says_which_is_needed(generator, shape):
+    with pytest.raises(UserError, match=r"z has shape .* but 3 labels need \(3, 6\)"):
+        generate(generator, [1, 2, 3], z=torch.zeros(shape))
+
+
+def test_latents_are_standard_normal():
+    z = latents(500, 100, seed=1)
+    assert z.shape == (500, 100)
+    assert abs(z.mean()) < 0.02
+    assert abs(z.std() - 1) < 0.02
+
+
+# --- grids
+
+
+def test_a_grid_has_a_class_in_each_row_and_a_latent_in_each_column():
+    z, labels = grid_inputs(4, 6, seed=3)
+    assert z.shape == (40, 6)
+    assert labels.view(4, 10).tolist() == [[row] * 10 for row in range(4)]
+    assert torch.equal(z.view(4, 10, 6), latents(10, 6, seed=3).expand(4, 10, 6))
+    assert len(z.unique(dim=0)) == 10
+
+
+@pytest.mark.parametrize("count", [100, 8])  # 25 images of each class, and 2: fewer than a row is long
+def test_rows_of_real_images_are_of_the_right_class(count):
+    labels = torch.arange(count) % 4
+    images = (labels * 50).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 3, 3).contiguous()
+    images[:, 0, 0, 0] = torch.arange(count)  # tells the images of a class apart
+    data = ImageData("numbered", images, labels, tuple("abcd"))
+    grid = real_grid(data, seed=1)
+    assert grid.shape == (40, 1, 3, 3)
+    rows = grid.view(4, 10, 3, 3)
+    assert rows[:, :, 1, 1].tolist() == [[row * 50] * 10 for row in range(4)]
+    for row in rows[:, :, 0, 0]:
+        assert len(row.unique()) == min(10, count // 4)
+    assert torch.equal(real_grid(data, seed=1), grid)
+    assert not torch.equal(real_grid(data, seed=2), grid)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tiles_are_coloured_pictures_with_grey_between_the_images(channels):
+    images = torch.arange(12, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, channels, 4, 4).contiguous()
+    picture = tile(images, columns=5)
+    assert picture.shape == (3, 3 * 6 + 2, 5 * 6 + 2)
+    assert (picture[:, 0] == 96).all()
+    assert (picture[:, 2 + 6 : 6 + 6, 2 + 12 : 6 + 12] == 7).all()  # second row, third column

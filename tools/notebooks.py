@@ -1,0 +1,111 @@
+"""Keep the notebooks in order: run them and store what they show, or point them at a repository for Colab.
+
+python tools/notebooks.py execute [NAME …]      run in the demo profile, from a clean home, and store the outputs
+python tools/notebooks.py colab owner/name      stamp the repository into pyproject, badges and set-up cells
+"""
+
+import os
+import re
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)|<!-- Colab badge: make colab REPO=owner/name -->")
+REPOSITORY_IN_CELL = re.compile(r'^REPO = ".*?"', re.MULTILINE)
+REPOSITORY_IN_PYPROJECT = re.compile(r'^repository = ".*?"', re.MULTILINE)
+
+
+def execute(names: list[str]) -> None:
+    """Run notebooks top to bottom in one fresh home, so that no earlier run is resumed; store their outputs."""
+    chosen = [path for path in NOTEBOOKS if not names or any(name in path.name for name in names)]
+    with tempfile.TemporaryDirectory(prefix="cgan-notebooks-") as home:
+        os.environ["CGAN_HOME"] = home
+        os.environ.setdefault("CGAN_DATA", str(ROOT / "data"))
+        os.environ.setdefault("CGAN_PROFILE", "demo")
+        try:
+            for path in chosen:
+                started = time.perf_counter()
+                notebook = nbformat.read(path, as_version=4)
+                client = NotebookClient(
+                    notebook,
+                    timeout=3600,
+                    kernel_name="python3",
+                    record_timing=False,
+                    store_widget_state=False,
+                    resources={"metadata": {"path": str(path.parent)}},
+                )
+                client.execute()
+                clean(notebook)
+                nbformat.write(notebook, path)
+                print(f"{path.name}: {time.perf_counter() - started:.0f} s")
+        finally:
+            _stop_tensorboards(home)
+
+
+def clean(notebook: nbformat.NotebookNode) -> None:
+    """Take out what differs from run to run or machine to machine and that no reader needs."""
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        # progress bars and notes on stderr, and the frame of a TensorBoard that is gone
+        cell.outputs = [
+            output
+            for output in cell.outputs
+            if output.get("name") != "stderr" and "tensorboard-frame" not in str(output.get("data", ""))
+        ]
+        for output in cell.outputs:
+            if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
+                output["data"] = {"text/plain": output["data"]["text/plain"]}
+
+
+def colab(repository: str) -> None:
+    """Write `owner/name` into pyproject.toml and every notebook; an empty name takes it out again."""
+    if repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        sys.exit(f"error: {repository!r} is no repository: make colab REPO=owner/name")
+    pyproject = ROOT / "pyproject.toml"
+    pyproject.write_text(REPOSITORY_IN_PYPROJECT.sub(f'repository = "{repository}"', pyproject.read_text()))
+    for path in NOTEBOOKS:
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            cell.source = BADGE.sub(badge(repository, path.name), cell.source)
+            cell.source = REPOSITORY_IN_CELL.sub(f'REPO = "{repository}"', cell.source)
+        nbformat.write(notebook, path)
+    print(f"{len(NOTEBOOKS)} notebooks point at {repository or 'no repository'}.")
+
+
+def badge(repository: str, name: str) -> str:
+    """The Colab badge of a notebook, or the comment that stands for it until the repository is known."""
+    if not repository:
+        return "<!-- Colab badge: make colab REPO=owner/name -->"
+    target = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{name}"
+    return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({target})"
+
+
+def _stop_tensorboards(home: str) -> None:
+    """End the TensorBoards that the notebooks started: a kernel leaves them running."""
+    from tensorboard import manager
+
+    for info in manager.get_all():
+        if home in info.logdir:
+            os.kill(info.pid, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    command, *rest = sys.argv[1:] or [""]
+    if command == "execute":
+        execute(rest)
+    elif command == "colab" and len(rest) == 1:
+        colab(rest[0])
+    else:
+        sys.exit(__doc__)
