@@ -18,15 +18,33 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torchvision import datasets, transforms
 
 from cgan_lib.data import batches, load
+from cgan_lib.models import layers
 from cgan_lib.paths import home
 from cgan_lib.recipes import RECIPES, Recipe, get_recipe
 from cgan_lib.training import Trainer
 
 STEPS_A_TURN = 4
 WARM_UP_TURNS = 2
+
+
+def as_tutorials_do(network: nn.Module) -> nn.Module:
+    """The same network from the layers that PyTorch ships, where ours have a faster way to the same numbers."""
+    for name, layer in network.named_children():
+        if isinstance(layer, layers.DenseToMaps):
+            plain = nn.Sequential(nn.Linear(layer.in_features, layer.out_features), nn.Unflatten(1, layer.shape))
+            plain[0].load_state_dict(layer.state_dict())
+        elif isinstance(layer, layers.FlattenPixels):
+            plain = nn.Flatten()
+        elif isinstance(layer, layers.Dropout):
+            plain = nn.Dropout(layer.p)
+        else:
+            plain = as_tutorials_do(layer)
+        setattr(network, name, plain)
+    return network
 
 
 def plain_steps(recipe: Recipe, device: torch.device) -> Iterator[tuple[float, float]]:
@@ -38,7 +56,7 @@ def plain_steps(recipe: Recipe, device: torch.device) -> Iterator[tuple[float, f
     root = os.environ.get("CGAN_DATA") or home() / "data"
     images = datasets.MNIST(root, train=True, transform=to_tensor)
     loader = torch.utils.data.DataLoader(images, recipe.batch_size, shuffle=True, drop_last=True)
-    generator, discriminator = (network.to(device) for network in recipe.build())
+    generator, discriminator = (as_tutorials_do(network).to(device) for network in recipe.build())
     betas = (recipe.beta1, recipe.beta2)
     optimizer_g = torch.optim.Adam(generator.parameters(), recipe.lr, betas)
     optimizer_d = torch.optim.Adam(discriminator.parameters(), recipe.lr, betas)

@@ -5,7 +5,6 @@ import json
 import os
 import pickle
 import warnings
-import zipfile
 from pathlib import Path
 
 import torch
@@ -41,7 +40,7 @@ def load_newest(folder: Path) -> dict | None:
     for path in reversed(checkpoints(folder)):
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile, KeyError) as error:
+        except Exception as error:  # a damaged file can raise almost anything
             warnings.warn(
                 f"{short(path)} is damaged ({_first_line(error)}): falling back to the one before.", stacklevel=2
             )
@@ -80,7 +79,7 @@ def load_generator(path: str | Path, device: str | torch.device = "cpu") -> nn.M
         config = json.loads(metadata["config"]) if "config" in metadata else family.infer_config(state)
         generator = family(**config)
         generator.load_state_dict(state)
-    except (RuntimeError, TypeError, ValueError, KeyError, IndexError) as error:
+    except (UserError, RuntimeError, TypeError, ValueError, ArithmeticError, LookupError) as error:
         raise UserError(
             f"{path} looks like a {model} generator but does not fit it ({_first_line(error)}): export it again."
         ) from error

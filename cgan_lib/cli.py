@@ -40,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Diverged as error:
         print(f"error: {error}", file=sys.stderr)
         return 3
+    except KeyboardInterrupt:  # before the first step, or asked for twice
+        print("Stopped.", file=sys.stderr)
+        return 130
 
 
 @dataclass(frozen=True)

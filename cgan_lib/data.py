@@ -79,9 +79,8 @@ def batches(data: ImageData, batch_size: int, seed: int, start: int = 0) -> Iter
     The order is a function of `(seed, epoch)` alone, so batch `start` is the same whether or not the ones before it
     were drawn: an interrupted run continues exactly. The incomplete last batch of an epoch is left out.
     """
+    check_batch_size(data, batch_size)
     per_epoch = len(data) // batch_size
-    if per_epoch == 0:
-        raise UserError(f"batch_size {batch_size} is more than the {len(data)} images of {data.name}: make it smaller.")
     epoch, first = divmod(start, per_epoch)
     for epoch in count(epoch):  # noqa: B020 - counts on from the epoch of `start`
         shuffle = torch.Generator().manual_seed(seed * 100_003 + epoch)
@@ -89,6 +88,12 @@ def batches(data: ImageData, batch_size: int, seed: int, start: int = 0) -> Iter
         for indices in order.split(batch_size)[first:per_epoch]:
             yield to_unit(data.images[indices]), data.labels[indices]
         first = 0
+
+
+def check_batch_size(data: ImageData, batch_size: int) -> None:
+    """Raise `UserError` when not even one batch can be made."""
+    if batch_size > len(data):
+        raise UserError(f"batch_size {batch_size} is more than the {len(data)} images of {data.name}: make it smaller.")
 
 
 def load(name: str = "mnist", *, train: bool = True, image_size: int = 28) -> ImageData:

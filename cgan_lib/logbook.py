@@ -1,5 +1,6 @@
 """What a run leaves behind to look at: TensorBoard curves and grids, PNG grids, and reading them back."""
 
+import io
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -101,10 +102,12 @@ class Logbook:
 
 def png(picture: Tensor, scale: int = 2) -> bytes:
     """A picture uint8 (3,H,W) as PNG; each pixel is drawn `scale` times as large, for the screens of today."""
-    from torchvision.io import encode_png
+    from PIL import Image
 
     large = picture.repeat_interleave(scale, dim=1).repeat_interleave(scale, dim=2)
-    return encode_png(large).numpy().tobytes()
+    buffer = io.BytesIO()
+    Image.fromarray(large.permute(1, 2, 0).numpy()).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def read_scalars(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:

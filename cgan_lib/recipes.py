@@ -83,7 +83,7 @@ class Recipe:
         ):
             if name not in known:
                 raise unknown(kind, name, known)
-        if not self.name or not self.name.replace("_", "").replace("-", "").isalnum():
+        if not isinstance(self.name, str) or not self.name.replace("_", "").replace("-", "").isalnum():
             raise UserError(f"name {self.name!r} names a folder: use letters, digits, - and _.")
         for field in fields(self):
             self._check_number(field.name, field.type, getattr(self, field.name))
@@ -94,6 +94,8 @@ class Recipe:
         whole = kind in (int, int | None)
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             raise UserError(f"{name}={value!r} must be a {'whole ' if whole else ''}number.")
+        if name == "batch_size" and value < 2:
+            raise UserError(f"batch_size={value!r} must be at least 2: BatchNorm compares the images of a batch.")
         least = 0 if name in ("beta1", "beta2", "ema", "dropout", "seed", "steps") else MORE_THAN_ZERO
         below = {"beta1": 1, "beta2": 1, "ema": 1, "dropout": 1, "seed": 2**32}.get(name, float("inf"))
         if not least <= value < below:  # NaN is refused here too
@@ -164,7 +166,7 @@ RECIPES: dict[str, Recipe] = {
     for pair in (
         # Public weights VioletaR/cgan-mnist. The width of its discriminator is not published: 32 → 64 is ours.
         _pair(
-            Recipe("bce", "bce", batch_size=32, lr=1.12e-4, beta1=0.037, epochs=50, demo_steps=4000),
+            Recipe("bce", "bce", batch_size=32, lr=1.12e-4, beta1=0.037, epochs=50, demo_steps=5000),
             lr=1e-3,
             beta1=0.5,
             ema=0.998,
@@ -172,10 +174,11 @@ RECIPES: dict[str, Recipe] = {
         # DCGAN with dropout in the discriminator. Its widths are not published: 256 → 64 and 32 → 64 are ours.
         _pair(
             Recipe(
-                "dropout", "dropout", embed_dim=50, base_channels=256, dropout=0.3, seed=504, epochs=30, demo_steps=1000
+                "dropout", "dropout", embed_dim=50, base_channels=256, dropout=0.3, seed=504, epochs=30, demo_steps=1500
             ),
             batch_size=32,
             lr=5e-4,
+            lr_d=1e-3,
             ema=0.998,
         ),
         # Spatial label map, global max pooling. Dropout 0.4, the widths and the optimiser are not published: ours.

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from cgan_lib.checkpoint import load_newest, save_checkpoint, save_generator, write_atomically
-from cgan_lib.data import load
+from cgan_lib.data import check_batch_size, load
 from cgan_lib.errors import UserError
 from cgan_lib.logbook import Logbook, read_scalars
 from cgan_lib.models import MODELS
@@ -81,6 +81,7 @@ def train(
     recipe = recipe.replace(**changes) if isinstance(recipe, Recipe) else get_recipe(recipe, **changes)
     profile = current_profile() if profile is None else check_profile(profile)
     data = load(recipe.dataset, image_size=recipe.image_size)
+    check_batch_size(data, recipe.batch_size)
     recipe = recipe.replace(dataset=data.name)  # the embedded digits, when MNIST cannot be reached
     steps = recipe.length(profile, len(data))
     folder = run_folder(data.name, recipe.name, run or profile)
@@ -109,6 +110,7 @@ class _Session:
         trainer, start = self.trainer, self.trainer.step
         if start and start >= self.steps:
             print(f"{short(self.folder)} has its {start} steps already. To train anew, give the run another name.")
+            self._export()  # it may have been killed between its last checkpoint and this
             return self._result(interrupted=False)
         if start:
             print(f"{short(self.folder)} goes on from step {start}.")
@@ -124,7 +126,7 @@ class _Session:
                 trainer.fit(self.steps, self._after_step)
             if trainer.step % self.recipe.save_every or start == self.steps:
                 self._save()
-            save_generator(trainer.sampler, self.folder / "generator.safetensors", self.recipe.model)
+            self._export()
         finally:
             self.logbook.close()
         interrupted = trainer.step < self.steps
@@ -169,13 +171,16 @@ class _Session:
     def _worth_a_look(self) -> bool:
         """In a terminal: grid 1, 2, 4, 8, … and the last, so that the digits can be seen emerging."""
         number = self.trainer.step // self.recipe.grid_every
-        return self.trainer.step == self.steps or (number > 0 and number & (number - 1) == 0)
+        return 0 < self.trainer.step == self.steps or (number > 0 and number & (number - 1) == 0)
 
     def _save(self) -> None:
         self.trainer.check_finite()
         self.logbook.flush()  # first: no curve may end before its checkpoint
         state = self.trainer.state_dict() | {"seconds": self.seconds, "config": self.trainer.generator.config}
         save_checkpoint(self.folder / "checkpoints", state, self.trainer.step)
+
+    def _export(self) -> None:
+        save_generator(self.trainer.sampler, self.folder / "generator.safetensors", self.recipe.model)
 
     def _read_clock(self) -> float:
         now = time.perf_counter()
@@ -226,7 +231,7 @@ def _read_recipe(folder: Path) -> Recipe | None:
         return None
     try:
         return Recipe(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
+    except (UserError, ValueError, TypeError) as error:
         raise UserError(f"{path} cannot be read as a recipe ({error}): use another run name.") from error
 
 

@@ -39,17 +39,22 @@ def generate(
     device = next(generator.parameters()).device
     training = generator.training
     generator.eval()
-    images = [
-        to_uint8(generator(some_z.to(device), some.to(device))).cpu()
-        for some_z, some in zip(z.split(batch_size), labels.split(batch_size), strict=True)
-    ]
-    generator.train(training)
+    try:
+        images = [
+            to_uint8(generator(some_z.to(device), some.to(device))).cpu()
+            for some_z, some in zip(z.split(batch_size), labels.split(batch_size), strict=True)
+        ]
+    finally:
+        generator.train(training)
     return torch.cat(images)
 
 
 def check_labels(labels: Sequence[int] | Tensor, num_classes: int) -> Tensor:
     """`labels` as int64 (N,); `UserError` when there are none or one is not a class."""
-    labels = torch.as_tensor(labels)
+    try:
+        labels = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"labels must be a list of classes such as [7, 7, 3], got {labels!r}.") from error
     if labels.ndim != 1 or len(labels) == 0:
         raise UserError(f"labels must be a list of classes such as [7, 7, 3], got shape {tuple(labels.shape)}.")
     if labels.is_floating_point() or labels.dtype == torch.bool:

@@ -61,7 +61,7 @@ def draw_grid(
 ) -> None:
     """Draw images uint8 (N,C,H,W) as a grid into matplotlib axes."""
     cell = images.shape[-1] + 2
-    axes.imshow(tile(images, columns).permute(1, 2, 0), interpolation="nearest")
+    axes.imshow(tile(images, columns).permute(1, 2, 0).numpy(), interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([cell * (row + 0.5) for row in range(len(row_names))], row_names)
     axes.tick_params(length=0)
@@ -92,7 +92,8 @@ def draw_history(axes: Sequence[Any], curves: Curves) -> None:
             panel.plot(steps, smooth(values), color=colour, label=short)
         panel.set(xlabel="step", title=label)
         panel.grid(alpha=0.25)
-        panel.legend(frameon=False)
+        if panel.lines:
+            panel.legend(frameon=False)
 
 
 def smooth(values: np.ndarray, width: int = 15) -> np.ndarray:
@@ -108,12 +109,14 @@ class LivePanel:
     def __init__(self):
         from IPython.display import display
 
-        self.handle = display(display_id=True)
+        self.handle = display(display_id=True)  # None outside a notebook
 
     def update(self, curves: Curves, fake: Tensor, step: int) -> None:
         """Redraw with the curves so far and the sample grid uint8 (N,C,H,W) of this step."""
         import matplotlib.pyplot as plt
 
+        if self.handle is None:
+            return
         figure = plt.figure(figsize=(11, 4.6), layout="constrained")
         samples, plots = figure.subfigures(1, 2, width_ratios=[1, 1.15])
         rows = [str(row) for row in range(len(fake) // GRID_COLUMNS)]

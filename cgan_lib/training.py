@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +25,11 @@ def pick_device(name: str = "auto") -> torch.device:
     }
     if name == "auto":
         return torch.device(next(kind for kind, there in available.items() if there))
-    kind = name.split(":")[0]
-    if kind not in available:
+    kind, _, index = name.partition(":")
+    if kind not in available or not (index.isdigit() or name == kind):
         raise unknown("device", name, ["auto", *available])
-    if not available[kind]:
+    count = torch.cuda.device_count() if kind == "cuda" else int(available[kind])
+    if int(index or 0) >= count:
         raise UserError(f"device {name!r} is not on this machine: use auto or cpu.")
     return torch.device(name)
 
@@ -67,8 +68,9 @@ class Trainer:
         self.discriminator = discriminator.to(self.device, memory_format=torch.channels_last)
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval() if recipe.ema else None
         self.loss = LOSSES[recipe.loss]
-        self.optimizer_g = self._adam(self.generator, recipe.lr)
-        self.optimizer_d = self._adam(self.discriminator, recipe.lr if recipe.lr_d is None else recipe.lr_d)
+        self.parameters_g, self.parameters_d = list(self.generator.parameters()), list(self.discriminator.parameters())
+        self.optimizer_g = self._adam(self.parameters_g, recipe.lr)
+        self.optimizer_d = self._adam(self.parameters_d, recipe.lr if recipe.lr_d is None else recipe.lr_d)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
 
     @property
@@ -115,7 +117,7 @@ class Trainer:
             real_logits = self.discriminator(real, labels)
             fake_logits = self.discriminator(fake, fake_labels)
         loss = self.loss.d(real_logits.float(), fake_logits.float())
-        norm = self._descend(loss, self.discriminator, self.optimizer_d, measure)
+        norm = self._descend(loss, self.parameters_d, self.optimizer_d, measure)
         if not measure:
             return {}
         return {
@@ -130,7 +132,7 @@ class Trainer:
         with self._autocast():
             fake_logits = self.discriminator(fake, fake_labels)
         loss = self.loss.g(fake_logits.float())
-        norm = self._descend(loss, self.generator, self.optimizer_g, measure)
+        norm = self._descend(loss, self.parameters_g, self.optimizer_g, measure)
         return {"loss/G": loss.detach(), "gradient_norm/G": norm} if measure else {}
 
     def learning_rates(self) -> dict[str, float]:
@@ -141,16 +143,17 @@ class Trainer:
         }
 
     def check_finite(self) -> None:
-        """Raise `Diverged` when a weight of either network is NaN or infinite."""
-        for network in (self.generator, self.discriminator):
-            if not math.isfinite(get_total_norm(list(network.parameters()))):
-                raise self.diverged("a weight")
+        """Raise `Diverged` when a weight, a statistic or an optimiser's average is NaN or infinite."""
+        tensors = [t for part in self._parts().values() for t in _tensors(part.state_dict())]
+        if not math.isfinite(get_total_norm([t for t in tensors if t.is_floating_point()])):
+            raise self.diverged("a weight or a running average")
 
     def diverged(self, what: str) -> Diverged:
         """The error for `what` having become NaN or infinite, with what to try."""
+        other = "" if self.precision == "fp32" else f", or precision=fp32 (now {self.precision})"
         return Diverged(
-            f"{what} became NaN or infinite at step {self.step}. The last good checkpoint is kept. Try a new run "
-            f"with lr={self.recipe.lr / 4:g} (now {self.recipe.lr:g}) or precision=fp32 (now {self.precision})."
+            f"{what} became NaN or infinite at step {self.step}. The last good checkpoint is kept. "
+            f"Try a new run with lr={self.recipe.lr / 4:g} (now {self.recipe.lr:g}){other}."
         )
 
     def state_dict(self) -> dict:
@@ -173,9 +176,9 @@ class Trainer:
         }
         return parts if self.averaged is None else parts | {"averaged": self.averaged}
 
-    def _adam(self, network: nn.Module, lr: float) -> torch.optim.Adam:
+    def _adam(self, parameters: list[nn.Parameter], lr: float) -> torch.optim.Adam:
         betas = (self.recipe.beta1, self.recipe.beta2)
-        return torch.optim.Adam(network.parameters(), lr, betas, fused=self.device.type in ("cpu", "cuda"))
+        return torch.optim.Adam(parameters, lr, betas, fused=self.device.type in ("cpu", "cuda"))
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(
@@ -183,10 +186,9 @@ class Trainer:
         )
 
     def _descend(
-        self, loss: Tensor, network: nn.Module, optimizer: torch.optim.Optimizer, measure: bool
+        self, loss: Tensor, parameters: list[nn.Parameter], optimizer: torch.optim.Optimizer, measure: bool
     ) -> Tensor | None:
-        """One optimiser step on `network` alone; its gradient norm when `measure`."""
-        parameters = list(network.parameters())
+        """One optimiser step on `parameters` alone; their gradient norm when `measure`."""
         optimizer.zero_grad()
         # `inputs`: the generator's loss also flows through the discriminator, whose weights need no gradient from it
         self.scaler.scale(loss).backward(inputs=parameters)
@@ -204,9 +206,18 @@ class Trainer:
         if self.averaged is None:
             return
         decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(list(self.averaged.parameters()), list(self.generator.parameters()), 1 - decay)
+        torch._foreach_lerp_(list(self.averaged.parameters()), self.parameters_g, 1 - decay)
         for mine, theirs in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
             mine.copy_(theirs)
+
+
+def _tensors(state: dict | list | Tensor) -> Iterator[Tensor]:
+    """All tensors of a nested state dict."""
+    if isinstance(state, Tensor):
+        yield state
+    elif isinstance(state, (dict, list)):
+        for part in state.values() if isinstance(state, dict) else state:
+            yield from _tensors(part)
 
 
 def _seed_of_step(seed: int, step: int) -> int:

@@ -12,6 +12,7 @@ prints the process id, and when that has ended, its exit code (-9: killed). `mom
     outside:<name>   trains to the end, unless killed from outside
 """
 
+import importlib
 import json
 import os
 import signal
@@ -19,11 +20,21 @@ import sys
 import time
 from pathlib import Path
 
-import torch.utils.tensorboard
-import tqdm.auto  # noqa: F401
+import torch
 
 import cgan_lib
 from cgan_lib.training import Trainer
+
+for slow in (
+    "safetensors.torch",
+    "sklearn.datasets",
+    "tensorboard.backend.event_processing.event_accumulator",
+    "torch.utils.tensorboard",
+    "torchvision.io",
+    "torchvision.utils",
+    "tqdm.auto",
+):
+    importlib.import_module(slow)
 
 
 def die():
@@ -56,19 +67,24 @@ def arrange(moment: str) -> None:
         os.replace = deadly_replace
 
 
-for line in sys.stdin:
-    job = json.loads(line)
-    process = os.fork()
-    if process == 0:
-        os.environ["CGAN_HOME"] = job.pop("home")
-        torch.set_num_threads(1)
-        sys.stdout = sys.stderr
-        try:
-            arrange(job.pop("moment"))
-            cgan_lib.train(**job)
-        except BaseException as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
-            os._exit(1)
-        os._exit(0)
-    print(process, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+def main() -> None:
+    for line in sys.stdin:
+        job = json.loads(line)
+        process = os.fork()
+        if process == 0:
+            os.environ["CGAN_HOME"] = job.pop("home")
+            torch.set_num_threads(1)
+            sys.stdout = sys.stderr
+            try:
+                arrange(job.pop("moment"))
+                cgan_lib.train(**job)
+            except BaseException as error:
+                print(f"{type(error).__name__}: {error}", file=sys.stderr)
+                os._exit(1)
+            os._exit(0)
+        print(process, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,7 +107,11 @@ def test_every_command_explains_its_options(arguments, capsys):
     with pytest.raises(SystemExit) as exit:
         main(arguments)
     assert exit.value.code == 0
-    expected = ["--lr", "--steps", "--profile", "--run", "0.001"] if arguments[0] == "train" else ["--labels", "--out"]
+    expected = (
+        ["--lr", "--steps", "--profile", "--run", str(RECIPES["bce"].lr)]
+        if arguments[0] == "train"
+        else ["--labels", "--out"]
+    )
     printed = capsys.readouterr().out
     assert all(option in printed for option in expected)
 
@@ -155,7 +160,7 @@ def test_the_same_seed_writes_the_same_file_and_another_seed_another(weights):
         main(["generate", weights, "--labels", "1", "2", "--seed", str(seed), "--out", f"{name}.png"])
         main(["generate", weights, "--labels", "1", "2", "--seed", str(seed), "--out", f"{name}.npz"])
     for kind in ("png", "npz"):
-        a, b, c = (open(f"{name}.{kind}", "rb").read() for name in "abc")
+        a, b, c = (Path(f"{name}.{kind}").read_bytes() for name in "abc")
         assert a == b
         assert a != c
 
@@ -172,7 +177,7 @@ def test_pictures_have_a_row_for_each_label_or_all_in_a_row(weights, labels, cou
 def test_a_run_folder_and_its_weight_file_draw_the_same(home, finished):
     for source, out in ((finished.folder, "a.png"), (finished.folder / "generator.safetensors", "b.png")):
         assert main(["generate", str(source), "--labels", "0", "9", "--out", out]) == 0
-    assert open("a.png", "rb").read() == open("b.png", "rb").read()
+    assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
 
 
 # --- mistakes
@@ -223,7 +228,7 @@ def test_a_corrupt_weight_file(refused, tmp_path, content, suffix):
 
 def test_the_run_folder_of_another_recipe(refused, home, finished):
     message = refused("train", "bce", *TINY, "--lr", "0.5")
-    assert "logs/digits/bce/ci is a run of another recipe (lr is 0.001 there, not 0.5)" in message
+    assert f"logs/digits/bce/ci is a run of another recipe (lr is {RECIPES['bce'].lr} there, not 0.5)" in message
 
 
 def test_a_home_that_cannot_be_written_to(refused, tmp_path, monkeypatch):

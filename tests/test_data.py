@@ -289,7 +289,7 @@ def test_mirrors_that_refuse_make_mnist_fall_back(refusing, monkeypatch):
 def test_other_data_sets_have_no_fallback_and_say_what_to_do(mirror, request, monkeypatch):
     monkeypatch.setattr(datasets.KMNIST, "mirrors", [request.getfixturevalue(mirror)])
     monkeypatch.setattr(cgan_lib.data, "CONNECT_SECONDS", 1)
-    with pytest.raises(UserError, match="kmnist is not in .*: go online, or set CGAN_DATA"):
+    with pytest.raises(UserError, match=r"kmnist is not in .*: go online, or set CGAN_DATA"):
         load("kmnist")
 
 

@@ -1,5 +1,7 @@
 """The environment check, and what a Colab would be asked to install."""
 
+from pathlib import Path
+
 import pytest
 
 from cgan_lib import environment
@@ -34,7 +36,7 @@ def test_install_holds_torch_and_numpy_at_the_versions_that_are_there(monkeypatc
     install_missing()
     (command,) = calls
     assert "no-such-package" in command
-    held = open(command[command.index("--constraint") + 1]).read()
+    held = Path(command[command.index("--constraint") + 1]).read_text()
     assert {line.split("==")[0] for line in held.splitlines()} == {"torch", "torchvision", "numpy"}
 
 

@@ -119,10 +119,9 @@ def test_png_grids_have_ten_columns_a_row_for_each_class_and_double_size(finishe
 
 def test_grids_of_four_classes_in_colour_have_four_rows(finished, home):
     class Colours(nn.Module):
-        config = dict(num_classes=4, latent_dim=finished.recipe.latent_dim)
-
         def __init__(self):
             super().__init__()
+            self.config = dict(num_classes=4, latent_dim=finished.recipe.latent_dim)
             self.shift = nn.Parameter(torch.zeros(1))
 
         def forward(self, z, labels):

@@ -31,7 +31,6 @@ def bad_numbers():
         bad += [1] if name in BELOW_ONE else []
         yield from ((name, value) for value in bad)
     yield "seed", 2**32
-    yield "base_channels", 1  # half of it is the width of a layer
 
 
 @pytest.mark.parametrize(("name", "value"), list(bad_numbers()))

@@ -212,7 +212,7 @@ def test_a_huge_learning_rate_diverges_with_advice_and_no_checkpoint_holds_what_
     name, precision, lr, home, tiny
 ):
     settings = tiny | dict(precision=precision, lr=lr, steps=20, save_every=1, log_every=5)
-    with pytest.raises(Diverged, match=r"became NaN or infinite at step \d+\. .*lr=.*precision=fp32"):
+    with pytest.raises(Diverged, match=r"became NaN or infinite at step \d+\. .*lr="):
         train(name, run="wild", **settings)
     assert_only_finite_checkpoints(home / "logs" / "digits" / name / "wild" / "checkpoints")
 

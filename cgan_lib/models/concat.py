@@ -9,7 +9,19 @@ from math import isqrt
 import torch
 from torch import Tensor, nn
 
-from cgan_lib.models.layers import LEAK, LabelPlane, check_image, downsample, quarter, quiet_labels_init, upsample
+from cgan_lib.errors import UserError
+from cgan_lib.models.layers import (
+    LEAK,
+    DenseToMaps,
+    Dropout,
+    FlattenPixels,
+    LabelPlane,
+    check_image,
+    downsample,
+    quarter,
+    quiet_labels_init,
+    upsample,
+)
 
 
 class ConcatGenerator(nn.Module):
@@ -19,6 +31,10 @@ class ConcatGenerator(nn.Module):
         self, latent_dim: int, num_classes: int, channels: int, image_size: int, embed_dim: int, base_channels: int
     ):
         super().__init__()
+        if base_channels < 4 or base_channels % 4:
+            raise UserError(
+                f"base_channels {base_channels} must be a multiple of 4: the next layers have a part of it."
+            )
         self.config = dict(
             latent_dim=latent_dim,
             num_classes=num_classes,
@@ -61,8 +77,7 @@ class BCEGenerator(ConcatGenerator):
         c, s = base_channels, quarter(image_size)
         self.label_embedding = nn.Embedding(num_classes, embed_dim)
         self.projection = nn.Sequential(
-            nn.Linear(latent_dim + embed_dim, c * s * s),
-            nn.Unflatten(1, (c, s, s)),  # (N, c·s·s) → (N, c, s, s)
+            DenseToMaps(latent_dim + embed_dim, c, s),  # (N, c, s, s)
         )
         self.conv_blocks = nn.Sequential(
             nn.BatchNorm2d(c),
@@ -114,9 +129,9 @@ class BCEDiscriminator(ConcatDiscriminator):
             downsample(c, 2 * c),  # (N, 2c, s, s)
             nn.BatchNorm2d(2 * c),
             nn.LeakyReLU(LEAK),
-            nn.Flatten(),  # (N, 2c·s·s)
-            nn.Dropout(dropout),
-            nn.Linear(2 * c * s * s, 1),
+            FlattenPixels(),  # (N, s·s·2c)
+            Dropout(dropout),
+            nn.Linear(s * s * 2 * c, 1),
         )
 
 
@@ -136,10 +151,9 @@ class DropoutGenerator(ConcatGenerator):
         c, s = base_channels, quarter(image_size)
         self.label_embedding = nn.Embedding(num_classes, embed_dim)
         self.dense = nn.Sequential(
-            nn.Linear(latent_dim + embed_dim, c * s * s),
-            nn.BatchNorm1d(c * s * s),
+            DenseToMaps(latent_dim + embed_dim, c, s),  # (N, c, s, s)
+            nn.BatchNorm2d(c),
             nn.ReLU(),
-            nn.Unflatten(1, (c, s, s)),  # (N, c·s·s) → (N, c, s, s)
         )
         self.upsampling = nn.Sequential(
             upsample(c, c // 4),  # (N, c/4, 2s, 2s)
@@ -188,12 +202,12 @@ class DropoutDiscriminator(ConcatDiscriminator):
         self.features = nn.Sequential(
             downsample(channels + 1, c),  # (N, c, 2s, 2s)
             nn.LeakyReLU(LEAK),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             downsample(c, 2 * c),  # (N, 2c, s, s)
             nn.LeakyReLU(LEAK),
-            nn.Dropout(dropout),
-            nn.Flatten(),  # (N, 2c·s·s)
-            nn.Linear(2 * c * s * s, 1),
+            Dropout(dropout),
+            FlattenPixels(),  # (N, s·s·2c)
+            nn.Linear(s * s * 2 * c, 1),
         )
         quiet_labels_init(self)
 
@@ -214,9 +228,8 @@ class SpatialGenerator(ConcatGenerator):
         c, s = base_channels, quarter(image_size)
         self.label_map = LabelPlane(num_classes, s, embed_dim)  # (N, 1, s, s)
         self.dense = nn.Sequential(
-            nn.Linear(latent_dim, c * s * s),
+            DenseToMaps(latent_dim, c, s),  # (N, c, s, s)
             nn.LeakyReLU(LEAK),
-            nn.Unflatten(1, (c, s, s)),  # (N, c·s·s) → (N, c, s, s)
         )
         self.upsampling = nn.Sequential(
             upsample(c + 1, c // 2),  # (N, c/2, 2s, 2s)
@@ -273,6 +286,6 @@ class SpatialDiscriminator(ConcatDiscriminator):
             nn.LeakyReLU(LEAK),
             nn.AdaptiveMaxPool2d(1),  # (N, 2c, 1, 1): the strongest response of each feature, wherever it is
             nn.Flatten(),  # (N, 2c)
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(2 * c, 1),
         )

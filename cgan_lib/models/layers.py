@@ -7,6 +7,8 @@ A label is one integer; an image is a map of numbers. Three ways to join them:
     map      Embedding → h·w numbers, h < H     (N,) → (N, 1, h, w)    one more feature channel  generator
 """
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cgan_lib.errors import UserError
@@ -26,6 +28,51 @@ class LabelPlane(nn.Sequential):
         if embed_dim:
             table.append(nn.Linear(embed_dim, size * size))
         super().__init__(*table, nn.Unflatten(1, (1, size, size)))  # (N, size·size) → (N, 1, size, size)
+
+
+class DenseToMaps(nn.Linear):
+    """Vectors (N, features) → maps (N, channels, side, side), in the channels-last memory that convolutions like."""
+
+    def __init__(self, features: int, channels: int, side: int):
+        super().__init__(features, channels * side * side)
+        self.shape = (channels, side, side)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = super().forward(x).unflatten(1, self.shape)  # (N, channels·side·side) → (N, channels, side, side)
+        return maps.contiguous(memory_format=torch.channels_last)
+
+
+class FlattenPixels(nn.Module):
+    """(N, C, H, W) → (N, H·W·C): in the order in which channels-last memory lies, so that nothing is copied."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+
+class Dropout(nn.Module):
+    """`nn.Dropout` with a cheaper mask on CPUs: a byte of randomness for each number, so p is a multiple of 1/256.
+
+    Drawing a Bernoulli number for each activation took a fifth of a training step of the recipe `dropout`.
+    """
+
+    def __init__(self, p: float):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        dropped = round(256 * self.p)  # of 256 bytes
+        if not self.training or dropped == 0:
+            return x
+        if x.device.type != "cpu":
+            return F.dropout(x, self.p)
+        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)  # 8 random bytes each
+        keep = words.view(torch.uint8)[: x.numel()] >= dropped
+        if x.ndim == 4:  # laid out as x is
+            n, c, h, w = x.shape
+            mask = keep.view(n, h, w, c).permute(0, 3, 1, 2)
+        else:
+            mask = keep.view(x.shape)
+        return x * mask * (256 / (256 - dropped))
 
 
 def quarter(image_size: int) -> int:

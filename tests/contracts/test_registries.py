@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import nn
 from torchvision import datasets
 
 from cgan_lib import RECIPES, UserError
@@ -13,6 +12,7 @@ from cgan_lib.checkpoint import load_generator
 from cgan_lib.data import DATASETS
 from cgan_lib.losses import LOSSES
 from cgan_lib.models import MODELS
+from cgan_lib.models.layers import Dropout
 from cgan_lib.training import Trainer
 
 N, LATENT = 8, 6
@@ -97,7 +97,7 @@ def test_gradients_reach_every_parameter_of_both_networks(nets):
 
 def test_dropout_acts_in_training_mode_only(nets):
     assert torch.equal(nets.discriminator(nets.x, nets.labels), nets.discriminator(nets.x, nets.labels))
-    drops = [layer for layer in nets.discriminator.modules() if isinstance(layer, nn.Dropout)]
+    drops = [layer for layer in nets.discriminator.modules() if isinstance(layer, Dropout)]
     assert [layer.p for layer in drops] == [0.25] * len(drops)
     assert drops
     for layer in drops:
@@ -169,7 +169,7 @@ def test_recipes_build_what_they_describe(recipe):
         embed_dim=recipe.embed_dim,
         base_channels=8,
     )
-    assert {layer.p for layer in discriminator.modules() if isinstance(layer, nn.Dropout)} == {recipe.dropout}
+    assert {layer.p for layer in discriminator.modules() if isinstance(layer, Dropout)} == {recipe.dropout}
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -190,3 +190,9 @@ def test_every_model_trains_with_every_loss(model, loss, tiny, digits):
 def test_data_sets_exist_in_torchvision_and_every_class_has_a_name(name):
     class_name, class_names = DATASETS[name]
     assert len(getattr(datasets, class_name).classes) == len(class_names) == len(set(class_names))
+
+
+@pytest.mark.parametrize("width", [0, 3, 6])
+def test_a_width_whose_parts_would_be_lost_is_refused(model, width):
+    with pytest.raises(UserError, match="multiple of 4"):
+        MODELS[model].generator(base_channels=width)
