@@ -166,7 +166,8 @@ RECIPES: dict[str, Recipe] = {
     for pair in (
         # Public weights VioletaR/cgan-mnist. The width of its discriminator is not published: 32 → 64 is ours.
         _pair(
-            Recipe("bce", "bce", batch_size=32, lr=1.12e-4, beta1=0.037, epochs=50, demo_steps=5000),
+            Recipe("bce", "bce", batch_size=32, lr=1.12e-4, beta1=0.037, epochs=50, demo_steps=3200),
+            batch_size=64,
             lr=1e-3,
             beta1=0.5,
             ema=0.998,
@@ -174,7 +175,7 @@ RECIPES: dict[str, Recipe] = {
         # DCGAN with dropout in the discriminator. Its widths are not published: 256 → 64 and 32 → 64 are ours.
         _pair(
             Recipe(
-                "dropout", "dropout", embed_dim=50, base_channels=256, dropout=0.3, seed=504, epochs=30, demo_steps=1500
+                "dropout", "dropout", embed_dim=50, base_channels=256, dropout=0.3, seed=504, epochs=30, demo_steps=1300
             ),
             batch_size=32,
             lr=5e-4,
@@ -183,7 +184,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         # Spatial label map, global max pooling. Dropout 0.4, the widths and the optimiser are not published: ours.
         _pair(
-            Recipe("spatial", "spatial", embed_dim=50, dropout=0.4, epochs=3, demo_steps=2811),
+            Recipe("spatial", "spatial", embed_dim=50, dropout=0.4, epochs=3, demo_steps=1874),
             batch_size=64,
             lr=1e-3,
             ema=0.998,

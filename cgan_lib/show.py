@@ -93,7 +93,7 @@ def draw_history(axes: Sequence[Any], curves: Curves) -> None:
         panel.set(xlabel="step", title=label)
         panel.grid(alpha=0.25)
         if panel.lines:
-            panel.legend(frameon=False)
+            panel.legend(loc="upper left", ncols=2, fontsize=9, framealpha=0.7)
 
 
 def smooth(values: np.ndarray, width: int = 15) -> np.ndarray:

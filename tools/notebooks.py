@@ -58,15 +58,17 @@ def clean(notebook: nbformat.NotebookNode) -> None:
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
-        # progress bars and notes on stderr, and the frame of a TensorBoard that is gone
-        cell.outputs = [
-            output
-            for output in cell.outputs
-            if output.get("name") != "stderr" and "tensorboard-frame" not in str(output.get("data", ""))
-        ]
-        for output in cell.outputs:
-            if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
-                output["data"] = {"text/plain": output["data"]["text/plain"]}
+        cell.outputs = [output for output in cell.outputs if not is_passing(output)]
+
+
+def is_passing(output: nbformat.NotebookNode) -> bool:
+    """Notes on stderr, progress bars, and the frame of a TensorBoard that is gone."""
+    data = output.get("data", {})
+    return (
+        output.get("name") == "stderr"
+        or "application/vnd.jupyter.widget-view+json" in data
+        or "tensorboard-frame" in data.get("text/html", "")
+    )
 
 
 def colab(repository: str) -> None:

@@ -101,7 +101,7 @@ def downsample(c_in: int, c_out: int) -> nn.Conv2d:
     return nn.Conv2d(c_in, c_out, kernel_size=4, stride=2, padding=1)
 
 
-def quiet_labels_init(network: nn.Module, embedding_std: float = 0.2) -> None:
+def quiet_labels_init(network: nn.Module, embedding_std: float = 0.35) -> None:
     """Glorot-uniform weights, zero biases, and embeddings small enough that `z` is heard beside the label at first.
 
     With PyTorch's N(0, 1) embeddings a generator can please a discriminator without BatchNorm by ten pictures, one
