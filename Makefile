@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # Train the first recipe and say where its picture, its curves and the notebooks are
 run: setup
-	@$(BIN)/python -m cgan_lib train bce --profile demo
+	@$(BIN)/python -m cgan_lib train bce
 	@echo "  the course    make lab   (JupyterLab; begin with notebooks/00_start_here.ipynb)"
 
 # Everything that must hold: style, unit tests, every notebook from top to bottom

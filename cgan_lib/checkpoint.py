@@ -35,16 +35,22 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step_*.pt"))
 
 
-def load_newest(folder: Path) -> dict | None:
-    """The newest readable checkpoint, on the CPU; None when there is none. A damaged one is skipped with a warning."""
+def load_newest(folder: Path, *, set_damaged_aside: bool = False) -> dict | None:
+    """The newest readable checkpoint, on the CPU; None when there is none. A damaged one is skipped with a warning.
+
+    `set_damaged_aside` renames damaged ones, so that they are not counted among those to keep.
+    """
     for path in reversed(checkpoints(folder)):
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
+        except (FileNotFoundError, MemoryError, PermissionError):
+            raise  # says nothing about the file
         except Exception as error:  # a damaged file can raise almost anything
             warnings.warn(
                 f"{short(path)} is damaged ({_first_line(error)}): falling back to the one before.", stacklevel=2
             )
-            path.rename(path.with_suffix(".damaged"))
+            if set_damaged_aside:
+                path.rename(path.with_suffix(".damaged"))
     return None
 
 

@@ -17,7 +17,7 @@ USAGE = """usage: python -m cgan_lib COMMAND …
   info RECIPE                                                both networks, layer by layer
   generate RUN_OR_FILE --labels 7 7 3 --out digits.png       draw the digits asked for
 
-Each command explains its options with --help; `train RECIPE --help` shows the values of that recipe."""
+`train RECIPE --help` and `generate --help` explain their options; every field of a recipe is one."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if arguments[0] not in commands:
             raise unknown("command", arguments[0], commands)
+        if arguments[0] in ("recipes", "info") and {"-h", "--help"} & set(arguments):
+            print(USAGE)
+            return 0
         return commands[arguments[0]](arguments[1:]) or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -99,12 +102,13 @@ def _draw_curves(run) -> Path:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
+    from cgan_lib.paths import make_folder
     from cgan_lib.show import draw_history
 
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.2), layout="constrained")
     draw_history(axes, run.history())
     figure.suptitle(f"{run.recipe.name}: {run.step} steps, {run.seconds:.0f} s")
-    path = run.pictures / "curves.png"
+    path = make_folder(run.pictures) / "curves.png"
     figure.savefig(path, dpi=130)
     plt.close(figure)
     return path
@@ -169,7 +173,7 @@ def _draw_to_file(source: Path, labels: list[int], out: Path, count: int, seed: 
 
     from cgan_lib.checkpoint import load_generator, write_atomically
     from cgan_lib.logbook import png
-    from cgan_lib.paths import home, make_folder
+    from cgan_lib.paths import locate, make_folder
     from cgan_lib.runs import open_run
     from cgan_lib.sampling import check_labels, generate, tile
 
@@ -177,8 +181,7 @@ def _draw_to_file(source: Path, labels: list[int], out: Path, count: int, seed: 
         raise UserError(f"--out {out} must end in .png or .npz.")
     if count < 1:
         raise UserError(f"--count {count} must be at least 1.")
-    if not source.exists() and (home() / source).exists():  # as `train` prints it, from another working folder
-        source = home() / source
+    source = locate(source)
     generator = open_run(source).generator if (source / "recipe.json").is_file() else load_generator(source)
     wanted = check_labels(labels, generator.config["num_classes"]).repeat_interleave(count)
     images = generate(generator, wanted, seed=seed)

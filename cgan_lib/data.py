@@ -6,6 +6,7 @@ These data sets are small (MNIST: 47 MB), so there is no DataLoader: a batch is 
 import os
 import socket
 import threading
+import time
 import urllib.request
 import warnings
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cgan_lib.errors import UserError, unknown
-from cgan_lib.paths import home
+from cgan_lib.paths import home, make_folder
 
 DIGITS = tuple("0123456789")
 CLOTHES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
@@ -31,7 +32,7 @@ DATASETS: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "kmnist": ("KMNIST", KANA),
     "digits": (None, DIGITS),
 }
-CONNECT_SECONDS = 6  # to find out whether a mirror answers; two of them are asked side by side
+CONNECT_SECONDS = 8  # to find out whether any mirror answers; they are asked side by side
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,10 @@ def _from_torchvision(name: str, train: bool) -> ImageData:
 def _download(source: type, root: Path, name: str) -> None:
     if not _reachable(source.mirrors):
         raise OfflineError(
-            f"{name} is not in {root} and no mirror answers: go online, or set CGAN_DATA to a folder that holds it."
+            f"{name} is not in {root} and no mirror answers: go online, or set CGAN_DATA to a folder that holds "
+            f"{source.__name__}/raw."
         )
+    make_folder(root)
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(CONNECT_SECONDS)  # a connection that stalls must not hang the notebook
     try:
@@ -162,7 +165,7 @@ def _download(source: type, root: Path, name: str) -> None:
 def _reachable(mirrors: list[str]) -> bool:
     """Whether any mirror answers within `CONNECT_SECONDS`. In threads, because looking a name up has no time limit."""
     answered = threading.Event()
-    unanswered = threading.Semaphore(0)
+    finished = threading.Semaphore(0)
 
     def ask(url: str) -> None:
         try:
@@ -173,12 +176,13 @@ def _reachable(mirrors: list[str]) -> bool:
         except (OSError, ValueError):
             pass
         finally:
-            unanswered.release()
+            finished.release()
 
     for mirror in mirrors:
         threading.Thread(target=ask, args=(mirror,), daemon=True).start()
+    deadline = time.monotonic() + CONNECT_SECONDS
     for _ in mirrors:
-        unanswered.acquire(timeout=CONNECT_SECONDS)
+        finished.acquire(timeout=max(0, deadline - time.monotonic()))
         if answered.is_set():
             return True
     return False

@@ -57,12 +57,17 @@ def draw_conditioning() -> None:
             ["image ⊕ label plane: 2×28×28", "2 × Conv + BatchNorm", "flatten", "logit"],
         ),
         "dropout": (
-            ["z (100) ⊕ label vector (50)", "Dense + BatchNorm + ReLU → 256×7×7", "2 × ConvT", "tanh 1×28×28"],
+            ["z (100) ⊕ label vector (50)", "Linear + BatchNorm → 256×7×7", "2 × ConvT + BatchNorm", "tanh 1×28×28"],
             ["image ⊕ label plane: 2×28×28", "2 × Conv + dropout 0.3", "flatten", "logit"],
         ),
         "spatial": (
-            ["z (100): Dense → 128×7×7", "features ⊕ label map: 129×7×7", "2 × ConvT + BatchNorm", "tanh 1×28×28"],
-            ["image ⊕ label plane: 2×28×28", "2 × Conv + BatchNorm", "global max pooling", "logit"],
+            [
+                "z (100): Linear → 128×7×7",
+                "features ⊕ label map: 129×7×7",
+                "2 × ConvT + BatchNorm, Conv",
+                "tanh 1×28×28",
+            ],
+            ["image ⊕ label plane: 2×28×28", "2 × Conv + BatchNorm", "global max pooling, dropout 0.4", "logit"],
         ),
     }
     figure, panels = plt.subplots(1, 3, figsize=(12, 4.4), layout="constrained")

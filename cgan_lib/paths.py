@@ -23,6 +23,12 @@ def short(path: Path) -> str:
     return path.relative_to(home()).as_posix() if path.is_relative_to(home()) else str(path)
 
 
+def locate(path: str | Path) -> Path:
+    """`path` as it is, or inside the course when it is not in the working folder: what `short` prints can be used."""
+    path = Path(path)
+    return home() / path if not path.exists() and (home() / path).exists() else path
+
+
 def make_folder(folder: Path) -> Path:
     """Create `folder` with its parents; a `UserError` that names it when it cannot be written to."""
     try:

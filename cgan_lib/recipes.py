@@ -157,7 +157,7 @@ def get_recipe(name: str, **changes: Any) -> Recipe:
 
 
 def _pair(published: Recipe, **tuned: Any) -> list[Recipe]:
-    """A system as published, and ours: the same networks with settings chosen for quality per second."""
+    """A system as published (gaps filled as noted), and ours: its networks, with settings for quality per second."""
     return [published.replace(name=published.name, **tuned), published.replace(name=f"{published.name}_published")]
 
 

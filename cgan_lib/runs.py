@@ -21,7 +21,7 @@ from cgan_lib.data import check_batch_size, load
 from cgan_lib.errors import UserError
 from cgan_lib.logbook import Logbook, read_scalars
 from cgan_lib.models import MODELS
-from cgan_lib.paths import home, make_folder, short
+from cgan_lib.paths import home, locate, make_folder, short
 from cgan_lib.recipes import Recipe, check_profile, current_profile, get_recipe
 from cgan_lib.show import LivePanel, text_picture
 from cgan_lib.training import Trainer
@@ -71,7 +71,7 @@ def train(
     live: bool = False,
     **changes,
 ) -> Run:
-    """Train a recipe, or go on with it: the same call again resumes where the run stands, bit for bit.
+    """Train a recipe, or go on with it: the same call again resumes where the run stands (on one CPU: bit for bit).
 
     `run` names the run folder (default: the profile); `profile` is ci, demo or full (default: `$CGAN_PROFILE` or
     demo); `changes` are fields of the recipe, such as `lr=1e-3` or `steps=500`; `live` draws curves and samples
@@ -100,7 +100,7 @@ class _Session:
         self.trainer, self.folder, self.steps, self.live = trainer, folder, steps, live
         self.recipe = trainer.recipe
         self.seconds = 0.0
-        if state := load_newest(folder / "checkpoints"):
+        if state := load_newest(folder / "checkpoints", set_damaged_aside=True):
             self.seconds = state.pop("seconds")
             trainer.load_state_dict(state)
 
@@ -115,16 +115,18 @@ class _Session:
         if start:
             print(f"{short(self.folder)} goes on from step {start}.")
         self.logbook = Logbook(self.folder, pictures_folder(self.folder), self.recipe, trainer.data, start)
-        self.panel = LivePanel() if self.live else None
+        self.panel = LivePanel(trainer.data.class_names) if self.live else None
         try:
             if start == 0:
                 self.logbook.graph(trainer.generator, trainer.discriminator)
                 self._draw_grids()
             bar = tqdm(total=self.steps, initial=start, unit="step", desc=self.recipe.name, mininterval=0.5)
             with bar as self.bar, stop_requests() as self.stop:
-                self.clock, self.clock_step = time.perf_counter(), start
+                self.clock = time.perf_counter()
+                self.recorded_step, self.recorded_seconds = start, self.seconds
                 trainer.fit(self.steps, self._after_step)
             if trainer.step % self.recipe.save_every or start == self.steps:
+                self._read_clock()
                 self._save()
             self._export()
         finally:
@@ -148,9 +150,10 @@ class _Session:
     def _record(self, metrics: dict[str, Tensor]) -> None:
         trainer = self.trainer
         values = dict(zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True))  # one wait for all
-        elapsed = self._read_clock()
-        images = (trainer.step - self.clock_step) * self.recipe.batch_size
-        self.clock_step = trainer.step
+        self._read_clock()
+        images = (trainer.step - self.recorded_step) * self.recipe.batch_size
+        elapsed = self.seconds - self.recorded_seconds
+        self.recorded_step, self.recorded_seconds = trainer.step, self.seconds
         for name, value in values.items():
             # a scaled fp16 gradient may overflow: the scaler skips that step and lowers its scale
             if not math.isfinite(value) and not (trainer.precision == "fp16" and name.startswith("gradient_norm")):
@@ -182,11 +185,10 @@ class _Session:
     def _export(self) -> None:
         save_generator(self.trainer.sampler, self.folder / "generator.safetensors", self.recipe.model)
 
-    def _read_clock(self) -> float:
+    def _read_clock(self) -> None:
         now = time.perf_counter()
-        elapsed, self.clock = now - self.clock, now
-        self.seconds += elapsed
-        return elapsed
+        self.seconds += now - self.clock
+        self.clock = now
 
     def _outside_the_clock(self, work) -> None:
         self._read_clock()
@@ -200,7 +202,7 @@ class _Session:
 
 def open_run(folder: str | Path) -> Run:
     """The run in a folder `logs/<dataset>/<recipe>/<run>`, with its newest generator on the CPU."""
-    folder = Path(folder)
+    folder = locate(folder)
     recipe = _read_recipe(folder)
     if recipe is None:
         raise UserError(f"{folder} is no run folder (no recipe.json): use one like logs/mnist/bce/demo.")
@@ -221,8 +223,9 @@ def run_folder(dataset: str, recipe: str, run: str) -> Path:
 
 def pictures_folder(folder: Path) -> Path:
     """The pictures of the run in `folder`: output_images/<DATASET>/<recipe>/<run>."""
-    dataset, recipe, run = Path(folder).resolve().parts[-3:]
-    return home() / "output_images" / dataset.upper() / recipe / run
+    folder = Path(folder).resolve()
+    dataset, recipe, run = folder.parts[-3:]
+    return folder.parents[3] / "output_images" / dataset.upper() / recipe / run
 
 
 def _read_recipe(folder: Path) -> Recipe | None:

@@ -23,7 +23,7 @@ def show_source(*objects: Any) -> None:
     for thing in objects:
         module = inspect.getmodule(thing).__name__.replace(".", "/") + ".py"
         source = textwrap.dedent(inspect.getsource(thing))
-        display(Markdown(f"`{module}`\n```python\n{source}```"))
+        display(Markdown(f"`{thing.__qualname__}` in `{module}`\n```python\n{source}```"))
 
 
 def print_shapes(network: nn.Module, *inputs: Tensor) -> Tensor:
@@ -106,9 +106,10 @@ def smooth(values: np.ndarray, width: int = 15) -> np.ndarray:
 class LivePanel:
     """One figure in the notebook, redrawn while a run trains: newest samples on the left, curves on the right."""
 
-    def __init__(self):
+    def __init__(self, class_names: Sequence[str]):
         from IPython.display import display
 
+        self.class_names = class_names
         self.handle = display(display_id=True)  # None outside a notebook
 
     def update(self, curves: Curves, fake: Tensor, step: int) -> None:
@@ -119,8 +120,7 @@ class LivePanel:
             return
         figure = plt.figure(figsize=(11, 4.6), layout="constrained")
         samples, plots = figure.subfigures(1, 2, width_ratios=[1, 1.15])
-        rows = [str(row) for row in range(len(fake) // GRID_COLUMNS)]
-        draw_grid(samples.subplots(), fake, rows, f"samples after step {step}")
+        draw_grid(samples.subplots(), fake, self.class_names, f"samples after step {step}")
         losses, probabilities, norms = plots.subplots(3, 1, sharex=True)
         draw_history((losses, probabilities, norms), curves)
         for panel in (losses, probabilities):

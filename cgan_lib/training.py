@@ -163,7 +163,8 @@ class Trainer:
     def load_state_dict(self, state: dict) -> None:
         """Continue from `state_dict()` of a trainer of the same recipe."""
         for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+            if name != "scaler" or state[name]:  # a checkpoint of another precision has none
+                part.load_state_dict(state[name])
         self.step = state["step"]
 
     def _parts(self) -> dict:
@@ -181,9 +182,7 @@ class Trainer:
         return torch.optim.Adam(parameters, lr, betas, fused=self.device.type in ("cpu", "cuda"))
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, AUTOCAST[self.precision], enabled=self.precision != "fp32", cache_enabled=True
-        )
+        return torch.autocast(self.device.type, AUTOCAST[self.precision], enabled=self.precision != "fp32")
 
     def _descend(
         self, loss: Tensor, parameters: list[nn.Parameter], optimizer: torch.optim.Optimizer, measure: bool

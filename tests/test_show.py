@@ -121,7 +121,7 @@ def test_live_panel_redraws_one_display(notebook, finished):
     fake = generate(finished.generator, labels, z=z)
 
     def cell():
-        panel = LivePanel()
+        panel = LivePanel([str(label) for label in range(10)])
         panel.update(finished.history(), fake, 20)
         panel.update(finished.history(), fake, 40)
 

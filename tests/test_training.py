@@ -48,11 +48,11 @@ def biases_before_batch_norm(network):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("name", RECIPES)
-def test_two_steps_move_every_parameter_and_keep_it_finite(name, precision, tiny, digits):
+def test_the_first_steps_move_every_parameter_and_keep_it_finite(name, precision, tiny, digits):
     trainer = make(digits, name, **tiny | dict(precision=precision))
     networks = (trainer.generator, trainer.discriminator)
     before = [copy_of(network) for network in networks]
-    trainer.fit(2)
+    trainer.fit(2 if precision != "fp16" else 10)  # the scaler skips steps until its scale fits
     for network, old in zip(networks, before, strict=True):
         parameters = dict(network.named_parameters())
         assert all(p.dtype == torch.float32 and p.isfinite().all() for p in parameters.values())

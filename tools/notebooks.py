@@ -58,10 +58,10 @@ def clean(notebook: nbformat.NotebookNode) -> None:
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
-        cell.outputs = [output for output in cell.outputs if not is_passing(output)]
+        cell.outputs = [output for output in cell.outputs if not is_fleeting(output)]
 
 
-def is_passing(output: nbformat.NotebookNode) -> bool:
+def is_fleeting(output: nbformat.NotebookNode) -> bool:
     """Notes on stderr, progress bars, and the frame of a TensorBoard that is gone."""
     data = output.get("data", {})
     return (

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cgan_lib.errors import UserError
 
+QUIET = 0.35  # standard deviation of embeddings that leave room for z
 LEAK = 0.2  # slope of LeakyReLU for negative inputs, in all families (Radford et al. 2016)
 
 
@@ -101,7 +102,7 @@ def downsample(c_in: int, c_out: int) -> nn.Conv2d:
     return nn.Conv2d(c_in, c_out, kernel_size=4, stride=2, padding=1)
 
 
-def quiet_labels_init(network: nn.Module, embedding_std: float = 0.35) -> None:
+def quiet_labels_init(network: nn.Module) -> None:
     """Glorot-uniform weights, zero biases, and embeddings small enough that `z` is heard beside the label at first.
 
     With PyTorch's N(0, 1) embeddings a generator can please a discriminator without BatchNorm by ten pictures, one
@@ -112,4 +113,4 @@ def quiet_labels_init(network: nn.Module, embedding_std: float = 0.35) -> None:
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
         elif isinstance(layer, nn.Embedding):
-            nn.init.normal_(layer.weight, std=embedding_std)
+            nn.init.normal_(layer.weight, std=QUIET)
