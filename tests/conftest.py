@@ -1,16 +1,16 @@
 """What the tests share: a home of its own for each test, tiny settings, and one finished run to look at."""
 
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib
 import pytest
 import torch
 
 from cgan_lib import Run, load, train
 
-os.environ.setdefault("MPLBACKEND", "Agg")
+matplotlib.use("Agg")  # not by MPLBACKEND: the kernels of the notebooks would inherit that and draw nothing
 torch.set_num_threads(1)  # the networks here are too small to be worth sharing out
 
 
