@@ -2,7 +2,7 @@
 
     python benchmarks/quality.py [RECIPE …] [--profile demo] [--count 5000]
 
-Trains each recipe in a fresh home, draws `count` digits with the averaged generator, and prints a Markdown table:
+Trains each recipe in a fresh home, draws `count` digits, and prints a Markdown table:
 share drawn as requested (over all and for the worst class), and the diversity within a class, as the mean distance
 between two images of it in the classifier's feature space, over the same for real test images (1.00 = as diverse as
 real digits; near 0 = a few shapes over and over).

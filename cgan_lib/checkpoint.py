@@ -47,7 +47,8 @@ def load_newest(folder: Path, *, set_damaged_aside: bool = False) -> dict | None
             raise  # says nothing about the file
         except Exception as error:  # a damaged file can raise almost anything
             warnings.warn(
-                f"{short(path)} is damaged ({_first_line(error)}): falling back to the one before.", stacklevel=2
+                f"{short(path)} is damaged ({_first_line(error)}): falling back to the one before, if there is one.",
+                stacklevel=2,
             )
             if set_damaged_aside:
                 path.rename(path.with_suffix(".damaged"))

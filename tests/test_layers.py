@@ -31,6 +31,10 @@ def test_dropout_does_nothing_in_evaluation_or_at_zero():
     assert torch.equal(Dropout(0.0)(x), x)
 
 
+def test_dropout_near_one_stays_finite():
+    assert Dropout(0.999)(torch.ones(1000)).isfinite().all()
+
+
 def test_dropout_follows_the_global_seed_and_passes_gradients_where_it_keeps():
     x = torch.randn(4, 3, 5, 5, requires_grad=True)
     layer = Dropout(0.5)
