@@ -2,12 +2,13 @@
 
     python benchmarks/throughput.py [RECIPE …] [--rounds 15]
 
-The plain way is what tutorials do, with the same networks, batch and loss: torchvision data set
+The plain way is what tutorials do, with the same networks, batch, loss and average: torchvision data set
 with per-sample transforms, DataLoader, fp32, Adam as it comes, gradients of everything, losses read every step.
 Prints a Markdown table of medians.
 """
 
 import argparse
+import copy
 import itertools
 import os
 import platform
@@ -16,11 +17,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 from torchvision import datasets, transforms
 
 from cgan_lib.data import batches, load
+from cgan_lib.losses import LOSSES
 from cgan_lib.models import layers
 from cgan_lib.paths import home
 from cgan_lib.recipes import RECIPES, Recipe, get_recipe
@@ -59,22 +60,30 @@ def plain_steps(recipe: Recipe, device: torch.device) -> Iterator[tuple[float, f
     betas = (recipe.beta1, recipe.beta2)
     optimizer_g = torch.optim.Adam(generator.parameters(), recipe.lr, betas)
     optimizer_d = torch.optim.Adam(discriminator.parameters(), recipe.lr, betas)
-    ones = torch.ones(recipe.batch_size, device=device)
-    zeros = torch.zeros(recipe.batch_size, device=device)
-    bce = F.binary_cross_entropy_with_logits
-    for real, labels in itertools.chain.from_iterable(itertools.repeat(loader)):
+    averaged = copy.deepcopy(generator) if recipe.ema else None
+    loss = LOSSES[recipe.loss]
+    weight = loss.penalty_weight if recipe.penalty_weight is None else recipe.penalty_weight
+    for step, (real, labels) in enumerate(itertools.chain.from_iterable(itertools.repeat(loader)), start=1):
         real, labels = real.to(device), labels.to(device)
         z = torch.randn(recipe.batch_size, recipe.latent_dim, device=device)
-        fake_labels = torch.randint(0, 10, (recipe.batch_size,), device=device)
+        random_labels = torch.randint(0, 10, (recipe.batch_size,), device=device)
+        fake_labels = labels if loss.paired else random_labels
         fake = generator(z, fake_labels)
         optimizer_d.zero_grad()
-        loss_d = bce(discriminator(real, labels), ones) + bce(discriminator(fake.detach(), fake_labels), zeros)
+        loss_d = loss.d(discriminator(real, labels), discriminator(fake.detach(), fake_labels))
+        if loss.penalty and step % recipe.penalty_every == 0:
+            loss_d = loss_d + recipe.penalty_every * weight * loss.penalty(discriminator, real, fake.detach(), labels)
         loss_d.backward()
         optimizer_d.step()
         optimizer_g.zero_grad()
-        loss_g = bce(discriminator(fake, fake_labels), ones)
+        logits = [discriminator(fake, fake_labels)] + [discriminator(real, labels)] * loss.relative
+        loss_g = loss.g(*logits)
         loss_g.backward()
         optimizer_g.step()
+        if averaged:
+            with torch.no_grad():
+                for mine, theirs in zip(averaged.parameters(), generator.parameters(), strict=True):
+                    mine.mul_(recipe.ema).add_(theirs, alpha=1 - recipe.ema)
         yield loss_d.item(), loss_g.item()
 
 

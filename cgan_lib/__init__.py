@@ -5,22 +5,27 @@ run = train("bce")
 images = generate(run.generator, [7, 7, 3])
 """
 
-from cgan_lib.checkpoint import load_generator
 from cgan_lib.data import load
 from cgan_lib.errors import UserError
+from cgan_lib.evaluation import evaluate
+from cgan_lib.hub import export
 from cgan_lib.recipes import RECIPES, Recipe, get_recipe
 from cgan_lib.runs import Run, open_run, train
 from cgan_lib.sampling import generate
+from cgan_lib.weights import load_generator, pretrained
 
 __all__ = [
     "RECIPES",
     "Recipe",
     "Run",
     "UserError",
+    "evaluate",
+    "export",
     "generate",
     "get_recipe",
     "load",
     "load_generator",
     "open_run",
+    "pretrained",
     "train",
 ]

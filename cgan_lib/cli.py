@@ -1,4 +1,4 @@
-"""Command line: train, recipes, info, generate. Options of `train` are the fields of `Recipe`."""
+"""Command line: train, recipes, info, generate, export. Options of `train` are the fields of `Recipe`."""
 
 import io
 import sys
@@ -15,8 +15,10 @@ USAGE = """usage: python -m cgan_lib COMMAND …
   train RECIPE [--profile demo] [--run NAME] [--lr 1e-3] …   train, or go on with the same run
   recipes                                                    the recipes, as a table
   info RECIPE                                                both networks, layer by layer
-  generate RUN_OR_FILE --labels 7 7 3 --out digits.png       draw the digits asked for
+  generate SOURCE --labels 7 7 3 --out digits.png            draw the digits asked for
+  export RUN FOLDER                                          a folder to publish: weights, source, card, samples
 
+SOURCE is a run folder, a weight file, a published folder, hf://owner/name, or the name of a shipped generator.
 `train RECIPE --help` and `generate --help` explain their options; every field of a recipe is one."""
 
 
@@ -26,14 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
-    commands = {"train": _train, "recipes": _recipes, "info": _info, "generate": _generate}
+    commands = {"train": _train, "recipes": _recipes, "info": _info, "generate": _generate, "export": _export}
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
         return 0 if arguments else 2
     try:
         if arguments[0] not in commands:
             raise unknown("command", arguments[0], commands)
-        if arguments[0] in ("recipes", "info") and {"-h", "--help"} & set(arguments):
+        if arguments[0] in ("recipes", "info", "export") and {"-h", "--help"} & set(arguments):
             print(USAGE)
             return 0
         return commands[arguments[0]](arguments[1:]) or 0
@@ -152,8 +154,8 @@ def _generate(arguments: list[str]) -> None:
     class Generate:
         """Draw one image for each label asked for."""
 
-        source: tyro.conf.Positional[Path]
-        """a run folder logs/<dataset>/<recipe>/<run>, or a weight file"""
+        source: tyro.conf.Positional[str]
+        """a run folder, a weight file, a published folder, hf://owner/name, or the name of a shipped generator"""
         labels: list[int]
         """classes to draw, such as 7 7 3"""
         out: Path
@@ -168,21 +170,22 @@ def _generate(arguments: list[str]) -> None:
     print(options.out)
 
 
-def _draw_to_file(source: Path, labels: list[int], out: Path, count: int, seed: int) -> None:
+def _draw_to_file(source: str, labels: list[int], out: Path, count: int, seed: int) -> None:
     import numpy as np
 
-    from cgan_lib.checkpoint import load_generator, write_atomically
+    from cgan_lib.checkpoint import write_atomically
     from cgan_lib.logbook import png
     from cgan_lib.paths import locate, make_folder
     from cgan_lib.runs import open_run
     from cgan_lib.sampling import check_labels, generate, tile
+    from cgan_lib.weights import load_generator
 
     if out.suffix not in (".png", ".npz"):
         raise UserError(f"--out {out} must end in .png or .npz.")
     if count < 1:
         raise UserError(f"--count {count} must be at least 1.")
-    source = locate(source)
-    generator = open_run(source).generator if (source / "recipe.json").is_file() else load_generator(source)
+    is_run = (locate(source) / "recipe.json").is_file()
+    generator = open_run(source).generator if is_run else load_generator(source)
     wanted = check_labels(labels, generator.config["num_classes"]).repeat_interleave(count)
     images = generate(generator, wanted, seed=seed)
     if out.suffix == ".png":
@@ -193,6 +196,15 @@ def _draw_to_file(source: Path, labels: list[int], out: Path, count: int, seed: 
         content = buffer.getvalue()
     make_folder(out.parent)
     write_atomically(out, content)
+
+
+def _export(arguments: list[str]) -> None:
+    from cgan_lib.hub import export
+
+    if len(arguments) != 2:
+        raise UserError("export needs a run and a new folder: export logs/mnist/bce/demo my_generator.")
+    folder = export(*arguments)
+    print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
 
 
 def _no_more(arguments: list[str]) -> None:

@@ -2,13 +2,15 @@
 
 Logits are unbounded scores (N,); sigmoid(logit) is the discriminator's probability that an image is real. With
 softplus(x) = log(1 + eˣ): −log sigmoid(x) = softplus(−x) and −log(1 − sigmoid(x)) = softplus(x), free of overflow.
+Penalties look at the slope of the discriminator instead: how fast its logit changes when a pixel does.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def bce_d(real: Tensor, fake: Tensor) -> Tensor:
@@ -26,14 +28,87 @@ def minimax_g(fake: Tensor) -> Tensor:
     return -F.softplus(fake).mean()
 
 
+def hinge_d(real: Tensor, fake: Tensor) -> Tensor:
+    """max(0, 1 − real) + max(0, 1 + fake) (Lim & Ye 2017; Miyato et al. 2018, eq. 16): logits (N,) → scalar."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def hinge_g(fake: Tensor) -> Tensor:
+    """−fake: the generator's half of the hinge loss, and of the Wasserstein loss: logits (N,) → scalar."""
+    return -fake.mean()
+
+
+def least_squares_d(real: Tensor, fake: Tensor) -> Tensor:
+    """½ (real − 1)² + ½ fake² (Mao et al. 2017, eq. 9): logits (N,) → scalar."""
+    return 0.5 * (real - 1).square().mean() + 0.5 * fake.square().mean()
+
+
+def least_squares_g(fake: Tensor) -> Tensor:
+    """½ (fake − 1)² (Mao et al. 2017, eq. 9): logits (N,) → scalar."""
+    return 0.5 * (fake - 1).square().mean()
+
+
+def wasserstein_d(real: Tensor, fake: Tensor) -> Tensor:
+    """fake − real: minus the estimated distance (Arjovsky et al. 2017, eq. 2): logits (N,) → scalar."""
+    return fake.mean() - real.mean()
+
+
+def relativistic_d(real: Tensor, fake: Tensor) -> Tensor:
+    """softplus(fake − real): each real is compared with one fake (Huang et al. 2024, eq. 2): logits (N,) → scalar."""
+    return F.softplus(fake - real).mean()
+
+
+def relativistic_g(fake: Tensor, real: Tensor) -> Tensor:
+    """softplus(real − fake): the same comparison, seen from the other side: logits (N,) → scalar."""
+    return F.softplus(real - fake).mean()
+
+
+def input_gradient(discriminator: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
+    """∂D(x, labels)/∂x, flat and differentiable again: (N,C,H,W) → (N, C·H·W)."""
+    x = x.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(discriminator(x, labels).sum(), x, create_graph=True)
+    return gradient.flatten(1)
+
+
+def r1_r2(discriminator: nn.Module, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
+    """½ ‖∇D‖² at the reals (R1) and at the fakes (R2), added (Mescheder et al. 2018, eq. 9, 10): (N,C,H,W) → scalar."""
+    at_real = input_gradient(discriminator, real, labels).square().sum(1).mean()
+    at_fake = input_gradient(discriminator, fake, labels).square().sum(1).mean()
+    return 0.5 * (at_real + at_fake)
+
+
+def unit_slope(discriminator: nn.Module, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
+    """(‖∇D‖ − 1)² at points between reals and fakes (Gulrajani et al. 2017, eq. 3): (N,C,H,W) → scalar."""
+    share = torch.rand(len(real), 1, 1, 1, device=real.device)
+    between = share * real + (1 - share) * fake
+    return (input_gradient(discriminator, between, labels).norm(dim=1) - 1).square().mean()
+
+
 class Loss(NamedTuple):
-    """A pair: `d(real_logits, fake_logits)` and `g(fake_logits)`, each a scalar to minimise."""
+    """A pair of scalars to minimise, and what else the discriminator pays for."""
 
     d: Callable[[Tensor, Tensor], Tensor]
-    g: Callable[[Tensor], Tensor]
+    """d(real_logits, fake_logits)"""
+    g: Callable[..., Tensor]
+    """g(fake_logits), or for a relative loss g(fake_logits, real_logits)"""
+    relative: bool = False
+    """the generator, too, is compared with real images"""
+    penalty: Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor] | None = None
+    """penalty(discriminator, real, fake, labels), added to the discriminator's loss"""
+    penalty_weight: float = 0.0
+    """its weight, when the recipe names none"""
+
+    @property
+    def paired(self) -> bool:
+        """Each fake is drawn with the label of one real image, since the two are compared or mixed."""
+        return self.relative or self.penalty is not None
 
 
 LOSSES = {
     "bce": Loss(bce_d, bce_g),
     "minimax": Loss(bce_d, minimax_g),
+    "hinge": Loss(hinge_d, hinge_g),
+    "least_squares": Loss(least_squares_d, least_squares_g),
+    "wasserstein": Loss(wasserstein_d, hinge_g, penalty=unit_slope, penalty_weight=10.0),
+    "relativistic": Loss(relativistic_d, relativistic_g, relative=True, penalty=r1_r2, penalty_weight=1.0),
 }

@@ -16,7 +16,9 @@ from cgan_lib.models import MODELS
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 PROFILES = ("ci", "demo", "full")
 CI_STEPS = 40
+SAMPLES = {"ci": 200, "demo": 2000, "full": 10_000}  # images that a measurement draws
 MORE_THAN_ZERO = 5e-324  # the smallest positive float
+MAY_BE_ZERO = ("beta1", "beta2", "ema", "dropout", "seed", "steps", "penalty_weight", "grow_every")
 # These say how long a run is and how often it reports: they may change when a run is continued.
 LENGTH_FIELDS = ("steps", "demo_steps", "epochs", "log_every", "grid_every", "save_every")
 
@@ -41,22 +43,32 @@ class Recipe:
     """widest feature map of the generator"""
     base_channels_d: int = 32
     """narrowest feature map of the discriminator"""
+    feature_dim: int | None = None
+    """features that a projection discriminator compares with the class; default: the model's own"""
     dropout: float = 0.0
     """dropout probability in the discriminator"""
     loss: str = "bce"
     """a name in cgan_lib.losses.LOSSES"""
+    penalty_weight: float | None = None
+    """weight of the discriminator's gradient penalty, in losses that have one; default: the loss's own"""
+    penalty_every: int = 1
+    """steps between two penalties; each then counts as many times"""
     batch_size: int = 128
     """images in a step"""
     lr: float = 2e-4
     """Adam's learning rate"""
     lr_d: float | None = None
-    """the discriminator's own learning rate; default: lr"""
+    """the discriminator's own learning rate (two time scales, TTUR); default: lr"""
+    n_dis: int = 1
+    """steps of the discriminator for one of the generator"""
     beta1: float = 0.5
     """Adam's momentum"""
     beta2: float = 0.999
     """Adam's decay of the squared gradient"""
     ema: float = 0.0
     """decay of the averaged generator that draws the samples; 0: no average"""
+    grow_every: int = 0
+    """steps at each image size while a growing model grows; 0: whole from the start"""
     precision: Precision = "auto"
     """auto: bf16 where the hardware does it natively, fp16 with loss scaling on older GPUs, else fp32"""
     seed: int = 0
@@ -87,6 +99,13 @@ class Recipe:
             raise UserError(f"name {self.name!r} names a folder: use letters, digits, - and _.")
         for field in fields(self):
             self._check_number(field.name, field.type, getattr(self, field.name))
+        family = MODELS[self.model]
+        if self.feature_dim is not None and "feature_dim" not in family.options:
+            raise UserError(f"the discriminator of {self.model} has no feature_dim: leave it out.")
+        if self.grow_every and not family.grows:
+            raise UserError(f"the networks of {self.model} do not grow: leave grow_every=0, or take model growing.")
+        if self.penalty_weight is not None and LOSSES[self.loss].penalty is None:
+            raise UserError(f"the loss {self.loss} has no gradient penalty: leave penalty_weight out.")
 
     def _check_number(self, name: str, kind: Any, value: Any) -> None:
         if kind not in (int, float, int | None, float | None) or (value is None and kind in (int | None, float | None)):
@@ -96,7 +115,7 @@ class Recipe:
             raise UserError(f"{name}={value!r} must be a {'whole ' if whole else ''}number.")
         if name == "batch_size" and value < 2:
             raise UserError(f"batch_size={value!r} must be at least 2: BatchNorm compares the images of a batch.")
-        least = 0 if name in ("beta1", "beta2", "ema", "dropout", "seed", "steps") else MORE_THAN_ZERO
+        least = 0 if name in MAY_BE_ZERO else MORE_THAN_ZERO
         below = {"beta1": 1, "beta2": 1, "ema": 1, "dropout": 1, "seed": 2**32}.get(name, float("inf"))
         if not least <= value < below:  # NaN is refused here too
             limits = ("at least 0" if least == 0 else "more than 0") + (
@@ -123,12 +142,15 @@ class Recipe:
         """The generator and the discriminator, with weights drawn from `seed`, on the CPU."""
         family = MODELS[self.model]
         shape = dict(num_classes=num_classes, channels=channels, image_size=self.image_size)
+        chosen = {name: value for name in family.options if (value := getattr(self, name)) is not None}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             generator = family.generator(
                 latent_dim=self.latent_dim, embed_dim=self.embed_dim, base_channels=self.base_channels, **shape
             )
-            discriminator = family.discriminator(base_channels=self.base_channels_d, dropout=self.dropout, **shape)
+            discriminator = family.discriminator(
+                base_channels=self.base_channels_d, dropout=self.dropout, **chosen, **shape
+            )
         return generator, discriminator
 
     def differences(self, other: "Recipe") -> dict[str, tuple[Any, Any]]:
@@ -189,6 +211,72 @@ RECIPES: dict[str, Recipe] = {
             lr=1e-3,
             ema=0.998,
         ),
+        # DCGAN with InstanceNorm at 64×64. Its widths are not published: the DCGAN paper's, 512 → 64 and 64 → 512.
+        _pair(
+            Recipe(
+                "dcgan64",
+                "dcgan64",
+                image_size=64,
+                embed_dim=100,
+                base_channels=512,
+                base_channels_d=64,
+                dropout=0.5,
+                epochs=30,
+                demo_steps=3200,
+            ),
+            base_channels=128,
+            base_channels_d=16,
+            dropout=0.3,
+            batch_size=64,
+            lr=1e-3,
+            ema=0.998,
+        ),
+        # Projection discriminator. The widths of its discriminator, lr and betas are not published: ours.
+        _pair(
+            Recipe(
+                "projection",
+                "projection",
+                loss="hinge",
+                embed_dim=100,
+                base_channels=384,
+                base_channels_d=64,
+                feature_dim=256,
+                beta1=0.0,
+                beta2=0.9,
+                ema=0.999,
+                epochs=30,
+                demo_steps=3000,
+            ),
+            base_channels=128,
+            base_channels_d=16,
+            feature_dim=128,
+            batch_size=64,
+            lr=5e-4,
+            lr_d=1e-3,
+            ema=0.998,
+        ),
+        # Not one of the five: loss and penalties of R3GAN (Huang et al. 2024) on small networks without norm layers.
+        [
+            Recipe(
+                "relativistic",
+                "residual",
+                loss="relativistic",
+                embed_dim=100,
+                base_channels=128,
+                base_channels_d=32,
+                batch_size=64,
+                beta1=0.0,
+                beta2=0.99,
+                lr=5e-4,
+                penalty_every=8,
+                ema=0.998,
+                demo_steps=2500,
+            )
+        ],
     )
     for recipe in pair
 }
+# Progressive growing of `dcgan64`: 16×16, then 32×32 and 64×64, each faded in (Karras et al. 2018)
+RECIPES["dcgan64_progressive"] = RECIPES["dcgan64"].replace(
+    name="dcgan64_progressive", model="growing", grow_every=500, demo_steps=2000
+)

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,15 +16,19 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
-from cgan_lib.checkpoint import load_newest, save_checkpoint, save_generator, write_atomically
+from cgan_lib.checkpoint import load_newest, save_checkpoint, write_atomically
 from cgan_lib.data import check_batch_size, load
 from cgan_lib.errors import UserError
 from cgan_lib.logbook import Logbook, read_scalars
 from cgan_lib.models import MODELS
 from cgan_lib.paths import home, locate, make_folder, short
 from cgan_lib.recipes import Recipe, check_profile, current_profile, get_recipe
+from cgan_lib.selection import Best
 from cgan_lib.show import LivePanel, text_picture
 from cgan_lib.training import Trainer
+from cgan_lib.weights import save_generator
+
+BEST = "best_generator.safetensors"
 
 
 @dataclass
@@ -53,6 +57,26 @@ class Run:
         """The PNG grids of fakes, oldest first."""
         return sorted(self.pictures.glob("fake_images_steps_*.png"))
 
+    @property
+    def best(self) -> Path | None:
+        """The weight file of the best generator (see `cgan_lib.selection`), if there is one yet."""
+        path = self.folder / BEST
+        return path if path.is_file() else None
+
+    def discriminator(self) -> nn.Module:
+        """The discriminator of the newest checkpoint, in evaluation mode on the CPU."""
+        return self._network("discriminator", 1)
+
+    def last_generator(self) -> nn.Module:
+        """The generator as the last step left it, whether or not `generator` is an average; on the CPU."""
+        return self._network("generator", 0)
+
+    def _network(self, name: str, index: int) -> nn.Module:
+        state = _newest(self.folder)
+        network = self.recipe.build(state["config"]["num_classes"], state["config"]["channels"])[index]
+        network.load_state_dict(state[name])
+        return network.eval()
+
     def history(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """The curves: name → (steps, values)."""
         return read_scalars(self.folder)
@@ -69,14 +93,16 @@ def train(
     profile: str | None = None,
     device: str = "auto",
     live: bool = False,
+    score: Callable[[nn.Module], float] | None = None,
     **changes,
 ) -> Run:
     """Train a recipe, or go on with it: the same call again resumes where the run stands (on one CPU: bit for bit).
 
     `run` names the run folder (default: the profile); `profile` is ci, demo or full (default: `$CGAN_PROFILE` or
     demo); `changes` are fields of the recipe, such as `lr=1e-3` or `steps=500`; `live` draws curves and samples
-    into the notebook while it trains. Raises `UserError` for bad input, before anything is written, and `Diverged`
-    when a loss is no longer finite.
+    into the notebook while it trains; `score(generator)`, lower is better, is asked at every checkpoint, becomes a
+    curve, and chooses the best generator to keep (without it, the rule in `cgan_lib.selection` does). Raises
+    `UserError` for bad input, before anything is written, and `Diverged` when a loss is no longer finite.
     """
     recipe = recipe.replace(**changes) if isinstance(recipe, Recipe) else get_recipe(recipe, **changes)
     profile = current_profile() if profile is None else check_profile(profile)
@@ -90,18 +116,20 @@ def train(
     make_folder(folder)
     with _locked(folder):
         write_atomically(folder / "recipe.json", json.dumps(asdict(recipe), indent=2).encode())
-        return _Session(trainer, folder, steps, live).run()
+        return _Session(trainer, folder, steps, live, score).run()
 
 
 class _Session:
     """One call of `train`: the trainer, the run folder, and what happens after each step."""
 
-    def __init__(self, trainer: Trainer, folder: Path, steps: int, live: bool):
-        self.trainer, self.folder, self.steps, self.live = trainer, folder, steps, live
+    def __init__(self, trainer: Trainer, folder: Path, steps: int, live: bool, score: Callable | None):
+        self.trainer, self.folder, self.steps, self.live, self.score = trainer, folder, steps, live, score
         self.recipe = trainer.recipe
         self.seconds = 0.0
+        self.best = Best()
         if state := load_newest(folder / "checkpoints", set_damaged_aside=True):
             self.seconds = state.pop("seconds")
+            self.best.load_state_dict(state.pop("best", {}))
             trainer.load_state_dict(state)
 
     def run(self) -> Run:
@@ -110,7 +138,7 @@ class _Session:
         trainer, start = self.trainer, self.trainer.step
         if start and start >= self.steps:
             print(f"{short(self.folder)} has its {start} steps already. To train anew, give the run another name.")
-            self._export()  # it may have been killed between its last checkpoint and this
+            self._write_generator()  # it may have been killed between its last checkpoint and this
             return self._result(interrupted=False)
         if start:
             print(f"{short(self.folder)} goes on from step {start}.")
@@ -128,7 +156,7 @@ class _Session:
             if trainer.step % self.recipe.save_every or start == self.steps:
                 self._read_clock()
                 self._save()
-            self._export()
+            self._write_generator()
         finally:
             self.logbook.close()
         interrupted = trainer.step < self.steps
@@ -158,10 +186,12 @@ class _Session:
             # a scaled fp16 gradient may overflow: the scaler skips that step and lowers its scale
             if not math.isfinite(value) and not (trainer.precision == "fp16" and name.startswith("gradient_norm")):
                 raise trainer.diverged(name)
+        self.best.record(values)
         self.logbook.scalars(
             trainer.step, values | trainer.learning_rates() | {"images_per_second": images / max(elapsed, 1e-9)}
         )
-        self.bar.set_postfix(G=f"{values['loss/G']:.2f}", D=f"{values['loss/D']:.2f}", refresh=False)
+        losses = {name: f"{values[f'loss/{name}']:.2f}" for name in "GD" if f"loss/{name}" in values}
+        self.bar.set_postfix(losses, refresh=False)
 
     def _draw_grids(self) -> None:
         path, fake = self.logbook.grids(self.trainer.step, self.trainer.sampler)
@@ -178,12 +208,25 @@ class _Session:
 
     def _save(self) -> None:
         self.trainer.check_finite()
+        if self.trainer.step % self.recipe.save_every == 0 and self._is_best():
+            self._write_generator(BEST, chosen_by="score" if self.score else "losses", value=self.best.value)
         self.logbook.flush()  # first: no curve may end before its checkpoint
-        state = self.trainer.state_dict() | {"seconds": self.seconds, "config": self.trainer.generator.config}
+        state = self.trainer.state_dict()
+        state |= {"seconds": self.seconds, "best": self.best.state_dict(), "config": self.trainer.generator.config}
         save_checkpoint(self.folder / "checkpoints", state, self.trainer.step)
 
-    def _export(self) -> None:
-        save_generator(self.trainer.sampler, self.folder / "generator.safetensors", self.recipe.model)
+    def _is_best(self) -> bool:
+        if self.score is None:
+            return self.best.close_window(eligible=self.trainer.grown)
+        value = float(self.score(self.trainer.sampler))
+        if not math.isfinite(value):
+            raise UserError(f"the score at step {self.trainer.step} is {value}: score(generator) must return a number.")
+        self.logbook.scalars(self.trainer.step, {"score": value})
+        return self.best.offer(value)
+
+    def _write_generator(self, name: str = "generator.safetensors", **facts: str | float) -> None:
+        facts |= {"recipe": self.recipe.name, "step": self.trainer.step, "seconds": round(self.seconds)}
+        save_generator(self.trainer.sampler, self.folder / name, self.recipe.model, **facts)
 
     def _read_clock(self) -> None:
         now = time.perf_counter()
@@ -206,12 +249,17 @@ def open_run(folder: str | Path) -> Run:
     recipe = _read_recipe(folder)
     if recipe is None:
         raise UserError(f"{folder} is no run folder (no recipe.json): use one like logs/mnist/bce/demo.")
-    state = load_newest(folder / "checkpoints")
-    if state is None:
-        raise UserError(f"{folder} has no checkpoint yet: train it first.")
+    state = _newest(folder)
     generator = MODELS[recipe.model].generator(**state["config"])
     generator.load_state_dict(state["averaged" if recipe.ema else "generator"])
     return Run(folder, recipe, generator.eval(), state["step"], state["seconds"])
+
+
+def _newest(folder: Path) -> dict:
+    state = load_newest(folder / "checkpoints")
+    if state is None:
+        raise UserError(f"{folder} has no checkpoint yet: train it first.")
+    return state
 
 
 def run_folder(dataset: str, recipe: str, run: str) -> Path:

@@ -3,6 +3,7 @@
 import inspect
 import textwrap
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,24 @@ def draw_grid(
     axes.set_title(title, fontsize=11)
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def show_stages(grids: Sequence[Path], titles: Mapping[int, str], row_names: Sequence[str] = ()) -> None:
+    """Draw PNG grids of a run side by side: for each step in `titles` the file drawn nearest to it."""
+    import matplotlib.pyplot as plt
+    from torchvision.io import read_image
+
+    by_step = {int(path.stem.split("_")[-1]): path for path in grids}
+    figure, axes = plt.subplots(1, len(titles), figsize=(4 * len(titles), 4.4), layout="constrained", squeeze=False)
+    for panel, (wanted, title) in zip(axes[0], titles.items(), strict=True):
+        step = min(by_step, key=lambda step: abs(step - wanted))
+        picture = read_image(str(by_step[step])).permute(1, 2, 0)  # (height, width, 3)
+        panel.imshow(picture)
+        panel.set_title(f"{title} (step {step:,})", fontsize=11)
+        panel.set_xticks([])
+        panel.set_yticks([len(picture) * (row + 0.5) / len(row_names) for row in range(len(row_names))], row_names)
+        panel.tick_params(length=0)
+    plt.show()
 
 
 def show_history(curves: Curves, title: str = "") -> None:

@@ -63,9 +63,8 @@ class Trainer:
         self.data = data.to(self.device)
         self.step = 0
         generator, discriminator = recipe.build(data.num_classes, data.channels)
-        # NHWC: what convolutions in reduced precision want, on CPUs and GPUs alike
-        self.generator = generator.to(self.device, memory_format=torch.channels_last)
-        self.discriminator = discriminator.to(self.device, memory_format=torch.channels_last)
+        self.generator = generator.to(self.device, memory_format=_best_memory_format(generator))
+        self.discriminator = discriminator.to(self.device, memory_format=_best_memory_format(discriminator))
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval() if recipe.ema else None
         self.loss = LOSSES[recipe.loss]
         self.parameters_g, self.parameters_d = list(self.generator.parameters()), list(self.discriminator.parameters())
@@ -77,6 +76,12 @@ class Trainer:
     def sampler(self) -> nn.Module:
         """The generator to draw samples with: the averaged one when the recipe has one."""
         return self.generator if self.averaged is None else self.averaged
+
+    @property
+    def grown(self) -> bool:
+        """Whether the networks work at full size: always, except in a growing recipe before its time."""
+        every = self.recipe.grow_every
+        return not every or growth_at(self.step / every) >= self.generator.grown
 
     def fit(self, until: int, on_step: Callable[[dict[str, Tensor] | None], bool] = lambda metrics: True) -> None:
         """Train up to step `until`. After each step `on_step(metrics)` is called; False from it ends the training.
@@ -98,14 +103,18 @@ class Trainer:
     def train_step(self, real: Tensor, labels: Tensor, measure: bool = False) -> dict[str, Tensor] | None:
         """One step of both networks on a real batch (B,C,H,W) with labels (B,); its metrics when `measure`."""
         torch.manual_seed(_seed_of_step(self.recipe.seed, self.step))
+        self._grow()
+        g_moves = (self.step + 1) % self.recipe.n_dis == 0
         z = torch.randn(len(real), self.recipe.latent_dim, device=self.device)
-        fake_labels = torch.randint(self.data.num_classes, (len(real),), device=self.device)
-        with self._autocast():
+        random_labels = torch.randint(self.data.num_classes, (len(real),), device=self.device)
+        fake_labels = labels if self.loss.paired else random_labels
+        with self._autocast(), torch.set_grad_enabled(g_moves):
             fake = self.generator(z, fake_labels)  # one forward pass serves both networks
         metrics = self.d_step(real, labels, fake.detach(), fake_labels, measure)
-        metrics |= self.g_step(fake, fake_labels, measure)
+        if g_moves:
+            metrics |= self.g_step(fake, fake_labels, real, measure)
+            self._update_average()
         self.scaler.update()
-        self._update_average()
         self.step += 1
         return metrics if measure else None
 
@@ -117,7 +126,8 @@ class Trainer:
             real_logits = self.discriminator(real, labels)
             fake_logits = self.discriminator(fake, fake_labels)
         loss = self.loss.d(real_logits.float(), fake_logits.float())
-        norm = self._descend(loss, self.parameters_d, self.optimizer_d, measure)
+        penalty = self._penalty(real, fake, labels)  # 0, except in losses that have one
+        norm = self._descend(loss + penalty, self.parameters_d, self.optimizer_d, measure)
         if not measure:
             return {}
         return {
@@ -127,11 +137,13 @@ class Trainer:
             "gradient_norm/D": norm,
         }
 
-    def g_step(self, fake: Tensor, fake_labels: Tensor, measure: bool = False) -> dict[str, Tensor]:
+    def g_step(self, fake: Tensor, fake_labels: Tensor, real: Tensor, measure: bool = False) -> dict[str, Tensor]:
         """Move the generator towards images that the discriminator takes for real; `fake` carries its graph."""
         with self._autocast():
-            fake_logits = self.discriminator(fake, fake_labels)
-        loss = self.loss.g(fake_logits.float())
+            logits = [self.discriminator(fake, fake_labels)]
+            if self.loss.relative:  # then the reals of the batch have the labels of the fakes
+                logits.append(self.discriminator(real, fake_labels).detach())
+        loss = self.loss.g(*(some.float() for some in logits))
         norm = self._descend(loss, self.parameters_g, self.optimizer_g, measure)
         return {"loss/G": loss.detach(), "gradient_norm/G": norm} if measure else {}
 
@@ -181,6 +193,21 @@ class Trainer:
         betas = (self.recipe.beta1, self.recipe.beta2)
         return torch.optim.Adam(parameters, lr, betas, fused=self.device.type in ("cpu", "cuda"))
 
+    def _penalty(self, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor | float:
+        """The discriminator's gradient penalty, every `penalty_every` steps and then as many times as strong."""
+        every = self.recipe.penalty_every
+        if self.loss.penalty is None or (self.step + 1) % every:
+            return 0.0
+        weight = self.loss.penalty_weight if self.recipe.penalty_weight is None else self.recipe.penalty_weight
+        with torch.autocast(self.device.type, enabled=False):  # second derivatives want full precision
+            return every * weight * self.loss.penalty(self.discriminator, real, fake.float(), labels)
+
+    def _grow(self) -> None:
+        """Bring growing networks to the size that this step is due."""
+        if every := self.recipe.grow_every:
+            for network in (self.generator, self.discriminator):
+                network.grow(growth_at(self.step / every))
+
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, AUTOCAST[self.precision], enabled=self.precision != "fp32")
 
@@ -192,7 +219,8 @@ class Trainer:
         # `inputs`: the generator's loss also flows through the discriminator, whose weights need no gradient from it
         self.scaler.scale(loss).backward(inputs=parameters)
         self.scaler.unscale_(optimizer)
-        norm = get_total_norm([p.grad for p in parameters]) if measure else None
+        # a network that is not grown yet has weights that no gradient reaches
+        norm = get_total_norm([p.grad for p in parameters if p.grad is not None]) if measure else None
         self.scaler.step(optimizer)
         return norm
 
@@ -208,6 +236,21 @@ class Trainer:
         torch._foreach_lerp_(list(self.averaged.parameters()), self.parameters_g, 1 - decay)
         for mine, theirs in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
             mine.copy_(theirs)
+
+
+def growth_at(stage: float) -> float:
+    """How far networks have grown when `stage` image sizes have had their time (Karras et al. 2018, section 2).
+
+    The first size is trained alone; every further one is faded in during the first half of its time.
+    """
+    whole, part = divmod(stage, 1)
+    return whole - 1 + min(1.0, 2 * part) if whole else 0.0
+
+
+def _best_memory_format(network: nn.Module) -> torch.memory_format:
+    """Channels last is what convolutions in reduced precision want, on CPUs and GPUs; InstanceNorm wants it first."""
+    by_channel = any(isinstance(layer, nn.InstanceNorm2d) for layer in network.modules())
+    return torch.contiguous_format if by_channel else torch.channels_last
 
 
 def _tensors(state: dict | list | Tensor) -> Iterator[Tensor]:

@@ -1,7 +1,7 @@
 """Registry of the families: a generator and a discriminator each, with one interface for all.
 
 Generator(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)(z, labels) -> images in [-1, 1]
-Discriminator(num_classes, channels, image_size, base_channels, dropout)(x, labels) -> logits
+Discriminator(num_classes, channels, image_size, base_channels, dropout, *options)(x, labels) -> logits
 """
 
 from typing import NamedTuple
@@ -16,6 +16,18 @@ from cgan_lib.models.concat import (
     SpatialDiscriminator,
     SpatialGenerator,
 )
+from cgan_lib.models.dcgan64 import (
+    DCGAN64Discriminator,
+    DCGAN64Generator,
+    GrowingDiscriminator,
+    GrowingGenerator,
+)
+from cgan_lib.models.projection import (
+    ProjectionDiscriminator,
+    ProjectionGenerator,
+    ResidualDiscriminator,
+    ResidualGenerator,
+)
 
 
 class Family(NamedTuple):
@@ -23,10 +35,18 @@ class Family(NamedTuple):
 
     generator: type[nn.Module]
     discriminator: type[nn.Module]
+    options: tuple[str, ...] = ()
+    """fields of a recipe that only some discriminators take"""
+    grows: bool = False
+    """both networks have `grow(stage)`"""
 
 
 MODELS = {
     "bce": Family(BCEGenerator, BCEDiscriminator),
     "dropout": Family(DropoutGenerator, DropoutDiscriminator),
     "spatial": Family(SpatialGenerator, SpatialDiscriminator),
+    "dcgan64": Family(DCGAN64Generator, DCGAN64Discriminator),
+    "growing": Family(GrowingGenerator, GrowingDiscriminator, grows=True),
+    "projection": Family(ProjectionGenerator, ProjectionDiscriminator, ("feature_dim",)),
+    "residual": Family(ResidualGenerator, ResidualDiscriminator, ("feature_dim",)),
 }

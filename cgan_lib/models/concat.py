@@ -9,9 +9,9 @@ from math import isqrt
 import torch
 from torch import Tensor, nn
 
-from cgan_lib.errors import UserError
 from cgan_lib.models.layers import (
     LEAK,
+    ConditionalGenerator,
     DenseToMaps,
     Dropout,
     FlattenPixels,
@@ -22,27 +22,6 @@ from cgan_lib.models.layers import (
     quiet_labels_init,
     upsample,
 )
-
-
-class ConcatGenerator(nn.Module):
-    """Base of the generators: keeps the constructor arguments in `config`, so that a weight file can carry them."""
-
-    def __init__(
-        self, latent_dim: int, num_classes: int, channels: int, image_size: int, embed_dim: int, base_channels: int
-    ):
-        super().__init__()
-        if base_channels < 4 or base_channels % 4:
-            raise UserError(
-                f"base_channels {base_channels} must be a multiple of 4: the next layers have a part of it."
-            )
-        self.config = dict(
-            latent_dim=latent_dim,
-            num_classes=num_classes,
-            channels=channels,
-            image_size=image_size,
-            embed_dim=embed_dim,
-            base_channels=base_channels,
-        )
 
 
 class ConcatDiscriminator(nn.Module):
@@ -61,7 +40,7 @@ class ConcatDiscriminator(nn.Module):
         return self.features(joined).squeeze(1)
 
 
-class BCEGenerator(ConcatGenerator):
+class BCEGenerator(ConditionalGenerator):
     """Label vector beside `z`; the networks and state-dict keys of the public weights `VioletaR/cgan-mnist`."""
 
     def __init__(
@@ -135,7 +114,7 @@ class BCEDiscriminator(ConcatDiscriminator):
         )
 
 
-class DropoutGenerator(ConcatGenerator):
+class DropoutGenerator(ConditionalGenerator):
     """Label vector beside `z`, a dense layer to a wide 7×7 map with BatchNorm and ReLU, two upsampling stages."""
 
     def __init__(
@@ -212,7 +191,7 @@ class DropoutDiscriminator(ConcatDiscriminator):
         quiet_labels_init(self)
 
 
-class SpatialGenerator(ConcatGenerator):
+class SpatialGenerator(ConditionalGenerator):
     """Label as a 7×7 map beside the 7×7 features of `z`: the label has a place, not only a direction."""
 
     def __init__(

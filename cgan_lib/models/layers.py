@@ -73,11 +73,48 @@ class Dropout(nn.Module):
         return x * mask * (256 / (256 - dropped))
 
 
+class ConditionalGenerator(nn.Module):
+    """Base of all generators: keeps the constructor arguments in `config`, so that a weight file can carry them."""
+
+    def __init__(
+        self,
+        latent_dim: int,
+        num_classes: int,
+        channels: int,
+        image_size: int,
+        embed_dim: int,
+        base_channels: int,
+        divisor: int = 4,
+    ):
+        super().__init__()
+        if base_channels < divisor or base_channels % divisor:
+            raise UserError(
+                f"base_channels {base_channels} must be a multiple of {divisor}: the next layers have a part of it."
+            )
+        self.config = dict(
+            latent_dim=latent_dim,
+            num_classes=num_classes,
+            channels=channels,
+            image_size=image_size,
+            embed_dim=embed_dim,
+            base_channels=base_channels,
+        )
+
+
 def quarter(image_size: int) -> int:
     """The side of the feature map that two stride-2 stages bring to `image_size`; it must be a multiple of 4."""
     if image_size < 8 or image_size % 4:
         raise UserError(f"image_size {image_size} does not fit two stride-2 stages: use a multiple of 4, at least 8.")
     return image_size // 4
+
+
+def halvings(image_size: int) -> int:
+    """How often the sides of an image can be halved before they are odd or below 4: 64 → 4 (times), 28 → 2."""
+    quarter(image_size)
+    times = 0
+    while image_size % 2 == 0 and image_size >= 8:
+        image_size, times = image_size // 2, times + 1
+    return times
 
 
 def check_image(x: Tensor, channels: int, image_size: int) -> None:
@@ -99,6 +136,22 @@ def downsample(c_in: int, c_out: int) -> nn.Conv2d:
     return nn.Conv2d(c_in, c_out, kernel_size=4, stride=2, padding=1)
 
 
+def dcgan_init(network: nn.Module) -> None:
+    """Convolution weights from N(0, 0.02), biases zero, scales of norm layers from N(1, 0.02) (Radford et al. 2016).
+
+    And small embeddings, as in `quiet_labels_init`: without BatchNorm nothing else keeps the label from drowning `z`.
+    """
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.normal_(layer.weight, std=0.02)
+        elif isinstance(layer, (nn.BatchNorm2d, nn.InstanceNorm2d)) and layer.affine:
+            nn.init.normal_(layer.weight, mean=1, std=0.02)
+        elif isinstance(layer, nn.Embedding):
+            nn.init.normal_(layer.weight, std=QUIET)
+        if getattr(layer, "bias", None) is not None:
+            nn.init.zeros_(layer.bias)
+
+
 def quiet_labels_init(network: nn.Module) -> None:
     """Glorot-uniform weights, zero biases, and embeddings small enough that `z` is heard beside the label at first.
 
@@ -108,6 +161,7 @@ def quiet_labels_init(network: nn.Module) -> None:
     for layer in network.modules():
         if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
         elif isinstance(layer, nn.Embedding):
             nn.init.normal_(layer.weight, std=QUIET)

@@ -1,0 +1,64 @@
+"""Train what the library ships: the classifier that measures, and small generators to look at before training one.
+
+    python tools/ship.py classifier
+    python tools/ship.py generators [RECIPE …] [--seconds 300]
+
+Every generator gets the same time on this machine and is stored in half precision, with its steps and seconds.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+
+import torch
+
+from cgan_lib import evaluate, load, train
+from cgan_lib.data import to_unit
+from cgan_lib.evaluation.classifier import SHIPPED, save_classifier, train_classifier
+from cgan_lib.paths import home
+from cgan_lib.weights import PRETRAINED, save_generator
+
+RECIPES = ["bce", "dcgan64", "projection", "relativistic"]
+
+
+def ship_classifier() -> None:
+    """Train the classifier of MNIST and say how often it is right."""
+    network, test = train_classifier(load("mnist")), load("mnist", train=False)
+    save_classifier(network, SHIPPED / "mnist.safetensors", half=True)
+    with torch.inference_mode():
+        logits = torch.cat([network.logits(network(to_unit(some))) for some in test.images.split(500)])
+    print(f"classifier: {100 * (logits.argmax(1) == test.labels).float().mean():.2f}% of the real test images")
+
+
+def ship_generator(recipe: str, seconds: float) -> None:
+    """Train a recipe for about `seconds` of training steps, in a fresh home."""
+    with tempfile.TemporaryDirectory() as fresh:
+        os.environ["CGAN_HOME"] = fresh
+        probe = train(recipe, run="probe", steps=100)
+        steps = round(seconds / probe.seconds * probe.step / 500) * 500
+        run = train(recipe, run="shipped", steps=steps)
+        path = PRETRAINED / f"{recipe}.safetensors"
+        save_generator(run.generator, path, run.recipe.model, half=True, steps=run.step, seconds=round(run.seconds))
+        print(f"{recipe}: {run.step:,} steps in {run.seconds:.0f} s, {evaluate(run.generator)}", flush=True)
+
+
+def main() -> None:
+    """Train and store what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["classifier", "generators"])
+    parser.add_argument("recipes", nargs="*", default=RECIPES)
+    parser.add_argument("--seconds", type=float, default=300)
+    options = parser.parse_args()
+    os.environ.setdefault("CGAN_DATA", str(home() / "data"))
+    started = time.perf_counter()
+    if options.what == "classifier":
+        ship_classifier()
+    else:
+        for recipe in options.recipes:
+            ship_generator(recipe, options.seconds)
+    print(f"{time.perf_counter() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
