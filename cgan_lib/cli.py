@@ -118,14 +118,14 @@ def _draw_curves(run) -> Path:
 
 def _recipes(arguments: list[str]) -> None:
     _no_more(arguments)
-    columns = ("recipe", "model", "loss", "batch", "lr", "betas", "ema", "demo steps", "full epochs")
-    print("{:<18}{:<9}{:<6}{:>6}{:>10}  {:<15}{:>6}{:>12}{:>13}".format(*columns))
+    rows = [("recipe", "model", "size", "loss", "batch", "lr", "betas", "ema", "demo steps", "full epochs")]
     for r in RECIPES.values():
         betas = f"({r.beta1}, {r.beta2})"
-        print(
-            f"{r.name:<18}{r.model:<9}{r.loss:<6}{r.batch_size:>6}{r.lr:>10g}  {betas:<15}{r.ema or '–':>6}"
-            f"{r.demo_steps:>12}{r.epochs:>13}"
-        )
+        row = (r.name, r.model, r.image_size, r.loss, r.batch_size, f"{r.lr:g}", betas, r.ema or "–")
+        rows.append((*map(str, row), str(r.demo_steps), str(r.epochs)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     print(f"\nprofile in force: {current_profile()} (CGAN_PROFILE=ci, demo or full)")
 
 

@@ -9,9 +9,10 @@ from functools import wraps
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from cgan_lib.losses import bce_g, minimax_g
+from cgan_lib.losses import bce_g, hinge_d, minimax_g
 
 State = Literal["right", "wrong", "not attempted"]
 
@@ -140,3 +141,114 @@ def check_one_hot_planes(answer: Callable[[Tensor, int, int], Tensor]) -> str:
     if torch.equal(planes.sum(1), torch.ones(3, 5, 5)):
         raise _Wrong("Each pixel has one 1, but in the wrong plane: plane labels[n] of image n is the one that is 1.")
     raise _Wrong("Image n: plane labels[n] is all 1, the other planes all 0.")
+
+
+@_check
+def check_dcgan_init(answer: Callable[[nn.Module], nn.Module]) -> str:
+    """A function that draws the weights of all convolutions of a network from N(0, 0.02) and returns it."""
+    network = nn.Sequential(
+        nn.Conv2d(64, 64, 4), nn.BatchNorm2d(64), nn.Sequential(nn.ConvTranspose2d(64, 64, 4)), nn.Linear(64, 64)
+    )
+    linear = network[3].weight.detach().clone()
+    if not isinstance(_call(answer, network), nn.Module):
+        raise _Wrong("Return the network.")
+    for layer in (network[0], network[2][0]):
+        if abs(layer.weight.mean()) > 0.002:
+            raise _Wrong(
+                f"The mean of a {type(layer).__name__}'s weights should be 0; it is {layer.weight.mean():.3f}."
+            )
+        if not 0.019 < layer.weight.std() < 0.021:
+            spread = (
+                f"The deviation of a {type(layer).__name__}'s weights should be 0.02; it is {layer.weight.std():.4f}."
+            )
+            raise _Wrong(spread + (" (0.02 is the deviation, not the variance.)" if layer.weight.std() > 0.1 else ""))
+    if not torch.equal(network[3].weight, linear) or not torch.equal(network[1].weight, torch.ones(64)):
+        raise _Wrong("Only convolutions: leave the other layers as they are.")
+    return "Inner layers too, whatever they lie in."
+
+
+@_check
+def check_instance_norm(answer: Callable[[Tensor], Tensor]) -> str:
+    """InstanceNorm without learned scale: (N, C, H, W) → (N, C, H, W)."""
+    x = torch.arange(2 * 3 * 4 * 4).float().reshape(2, 3, 4, 4).sin() * 3 + 1
+    value = _tensor(_call(answer, x), tuple(x.shape))
+    mistakes = {
+        "This is BatchNorm: take each image of the batch alone.": F.batch_norm(x, None, None, training=True),
+        "This is LayerNorm: take each channel alone, too.": F.layer_norm(x, x.shape[1:]),
+        "The variance divides by H·W here, not by H·W − 1: correction=0.": (x - x.mean((2, 3), True))
+        / x.std((2, 3), keepdim=True),
+        "Divide by the square root of the variance.": (x - x.mean((2, 3), True))
+        / x.var((2, 3), keepdim=True, correction=0),
+    }
+    if torch.allclose(value, F.instance_norm(x), atol=1e-4):
+        return "Every map of every image on its own."
+    for hint, mistake in mistakes.items():
+        if torch.allclose(value, mistake, atol=1e-4):
+            raise _Wrong(hint)
+    raise _Wrong("Take from each (image, channel) its mean over height and width, then divide by its deviation.")
+
+
+@_check
+def check_curve_reading(answer: dict[str, str]) -> str:
+    """What four pairs of D(x) and D(G(z)) say."""
+    expected = {"a": "D is sure", "b": "D guesses", "c": "game", "d": "D is fooled"}
+    if not isinstance(answer, dict) or set(answer) != set(expected):
+        raise _Wrong("Give a dict with the keys a, b, c and d.")
+    if any(value is ... or value is None for value in answer.values()):
+        raise _NotAttempted
+    if unknown := set(answer.values()) - set(expected.values()):
+        raise _Wrong(f"{unknown.pop()!r} is none of the four: {', '.join(expected.values())}.")
+    if wrong := [key for key in expected if answer[key] != expected[key]]:
+        raise _Wrong(f"Look again at {', '.join(wrong)}. Which of the two is larger, and is any of them near 0 or 1?")
+    return "And none of it says whether the digits are good."
+
+
+@_check
+def check_projection_score(answer: Callable[..., Tensor]) -> str:
+    """The projection score from features (N, F), labels (N,), embeddings (10, F), weight (F,) and bias."""
+    features = torch.arange(12.0).reshape(3, 4).cos()
+    embeddings, weight, bias = torch.arange(40.0).reshape(10, 4).sin(), torch.tensor([1.0, -2.0, 0.5, 3.0]), 0.25
+    labels = torch.tensor([7, 7, 3])
+    value = _tensor(_call(answer, features, labels, embeddings, weight, bias), (3,))
+    realness, agreement = features @ weight + bias, (embeddings[labels] * features).sum(1)
+    if torch.allclose(value, realness + agreement, atol=1e-5):
+        return "The label only chooses the row of the embedding."
+    if torch.allclose(value, agreement, atol=1e-5):
+        raise _Wrong("The agreement is right; the realness, ψ, is missing.")
+    if torch.allclose(value, realness, atol=1e-5):
+        raise _Wrong("The realness is right; the agreement with the class is missing.")
+    if torch.allclose(value, realness - bias + agreement, atol=1e-5):
+        raise _Wrong("Nearly: the bias is missing.")
+    raise _Wrong("Realness is features @ weight + bias; agreement is the dot product of each image's two rows.")
+
+
+@_check
+def check_hinge(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
+    """The discriminator's hinge loss from real and fake logits."""
+    real, fake = torch.tensor([2.0, 0.5, -1.0]), torch.tensor([-3.0, 0.25])
+    value = _tensor(_call(answer, real, fake), ())
+    if torch.isclose(value, hinge_d(real, fake)):
+        return "And beyond the margin it is 0: nothing more to want."
+    if torch.isclose(value, hinge_d(fake, real)):
+        raise _Wrong("Real and fake are exchanged: reals should be above 1, fakes below −1.")
+    if torch.isclose(value, 2 - real.mean() + fake.mean()):
+        raise _Wrong("Without max(0, …) a logit far beyond the margin is still rewarded: that is Wasserstein's loss.")
+    if torch.isclose(value, F.relu(1 - real).sum() + F.relu(1 + fake).sum()):
+        raise _Wrong("Average over the batch.")
+    raise _Wrong("The mean of max(0, 1 − real), plus the mean of max(0, 1 + fake).")
+
+
+@_check
+def check_power_iteration(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
+    """The largest singular value of W (rows, columns), from a start vector."""
+    W = torch.arange(15.0).reshape(5, 3).sin() * torch.tensor([3.0, 1.0, 0.2])
+    value = _call(answer, W, torch.tensor([0.3, -0.5, 0.8]))
+    value = _tensor(value if isinstance(value, Tensor) else torch.tensor(float(value)), ())
+    sigma = torch.linalg.matrix_norm(W, ord=2)
+    if torch.isclose(value, sigma, rtol=1e-3):
+        return "50 turns here; a training step needs one, as it starts from the vector of the step before."
+    if torch.isclose(value, W.norm(), rtol=1e-3):
+        raise _Wrong("This is the Frobenius norm: all singular values together. Only the largest is wanted.")
+    if torch.isclose(value, sigma**2, rtol=1e-3):
+        raise _Wrong("This is σ²: the largest eigenvalue of WᵀW. Take its root, or use uᵀ W v.")
+    raise _Wrong("u = W v and v = Wᵀ u in turns, each made length 1; then uᵀ W v.")

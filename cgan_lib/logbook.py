@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from cgan_lib.checkpoint import write_atomically
@@ -75,7 +76,7 @@ class Logbook:
         device = next(generator.parameters()).device
         modes = generator.training, discriminator.training
         game = Game().eval()  # tracing must not move BatchNorm statistics
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # about torch.jit.trace, which add_graph still uses
             self.writer.add_graph(game, (self.z[:2].to(device), self.labels[:2].to(device)))
         generator.train(modes[0])

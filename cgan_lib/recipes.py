@@ -222,13 +222,14 @@ RECIPES: dict[str, Recipe] = {
                 base_channels_d=64,
                 dropout=0.5,
                 epochs=30,
-                demo_steps=3200,
+                demo_steps=2400,
             ),
             base_channels=128,
             base_channels_d=16,
             dropout=0.3,
             batch_size=64,
             lr=1e-3,
+            beta1=0.0,
             ema=0.998,
         ),
         # Projection discriminator. The widths of its discriminator, lr and betas are not published: ours.
@@ -245,14 +246,13 @@ RECIPES: dict[str, Recipe] = {
                 beta2=0.9,
                 ema=0.999,
                 epochs=30,
-                demo_steps=3000,
+                demo_steps=2000,
             ),
             base_channels=128,
             base_channels_d=16,
             feature_dim=128,
             batch_size=64,
-            lr=5e-4,
-            lr_d=1e-3,
+            lr=1e-3,
             ema=0.998,
         ),
         # Not one of the five: loss and penalties of R3GAN (Huang et al. 2024) on small networks without norm layers.
@@ -262,15 +262,15 @@ RECIPES: dict[str, Recipe] = {
                 "residual",
                 loss="relativistic",
                 embed_dim=100,
-                base_channels=128,
-                base_channels_d=32,
+                base_channels=64,
+                base_channels_d=16,
                 batch_size=64,
+                lr=1e-3,
                 beta1=0.0,
                 beta2=0.99,
-                lr=5e-4,
                 penalty_every=8,
                 ema=0.998,
-                demo_steps=2500,
+                demo_steps=2000,
             )
         ],
     )
@@ -278,5 +278,5 @@ RECIPES: dict[str, Recipe] = {
 }
 # Progressive growing of `dcgan64`: 16×16, then 32×32 and 64×64, each faded in (Karras et al. 2018)
 RECIPES["dcgan64_progressive"] = RECIPES["dcgan64"].replace(
-    name="dcgan64_progressive", model="growing", grow_every=500, demo_steps=2000
+    name="dcgan64_progressive", model="growing", grow_every=300, grid_every=300, demo_steps=1600
 )

@@ -60,7 +60,7 @@ def load_generator(source: str | Path, device: str | torch.device = "cpu") -> nn
     path = locate(source)
     if not path.exists() and str(source) in pretrained():
         path = PRETRAINED / f"{source}.safetensors"
-    declared = {}
+    declared = {}  # where it says so → constructor arguments
     if path.is_dir():
         path, declared = _file_in(path), _read_config(path)
     if not path.is_file():
@@ -69,7 +69,7 @@ def load_generator(source: str | Path, device: str | torch.device = "cpu") -> nn
         )
     state, metadata = _read(path)
     if "config" in metadata:
-        declared |= _parse(metadata["config"], path)
+        declared[path.name] = _parse(metadata["config"], path)
     model, state = _recognise(state, path)
     return _build(model, state, declared, path).to(device).eval()
 
@@ -80,7 +80,7 @@ def facts(path: str | Path) -> dict[str, str]:
     return _read(path if path.exists() else PRETRAINED / f"{path}.safetensors")[1]
 
 
-def _build(model: str, state: dict[str, Tensor], declared: dict[str, Any], path: Path) -> nn.Module:
+def _build(model: str, state: dict[str, Tensor], declared: dict[str, dict[str, Any]], path: Path) -> nn.Module:
     family = MODELS[model].generator
     try:
         config = family.infer_config(state)
@@ -90,10 +90,11 @@ def _build(model: str, state: dict[str, Tensor], declared: dict[str, Any], path:
         raise UserError(
             f"{path} looks like a {model} generator but does not fit it ({first_line(error)}): export it again."
         ) from error
-    believed = {name: value for name, value in config.items() if declared.get(name, value) != value}
-    if believed:
-        wrong = ", ".join(f"{name}={declared[name]!r} (is {value})" for name, value in believed.items())
-        warnings.warn(f"the configuration beside {path.name} says {wrong}: the tensors were believed.", stacklevel=3)
+    for place, arguments in declared.items():
+        believed = {name: value for name, value in config.items() if arguments.get(name, value) != value}
+        if believed:
+            wrong = ", ".join(f"{name}={arguments[name]!r} (is {value})" for name, value in believed.items())
+            warnings.warn(f"{place} says {wrong}: the tensors of {path.name} were believed.", stacklevel=3)
     return generator
 
 
@@ -109,9 +110,9 @@ def _file_in(folder: Path) -> Path:
     return files[0]
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def _read_config(folder: Path) -> dict[str, dict[str, Any]]:
     path = folder / CONFIG_FILE
-    return _parse(path.read_text(), path) if path.is_file() else {}
+    return {CONFIG_FILE: _parse(path.read_text(), path)} if path.is_file() else {}
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:

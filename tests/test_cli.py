@@ -11,8 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from cgan_lib import RECIPES, generate, load_generator, open_run
+from cgan_lib import RECIPES, evaluate, generate, load_generator, open_run, pretrained
 from cgan_lib.cli import main
+from cgan_lib.evaluation import Classifier
+from cgan_lib.evaluation.classifier import save_classifier
+from cgan_lib.evaluation.scores import _reference
 
 TINY = [
     "--dataset",
@@ -71,7 +74,7 @@ def refused(tmp_path, capsys, contents):
 def test_help_lists_the_commands(arguments, code, capsys):
     assert main(arguments) == code
     printed = capsys.readouterr().out
-    assert re.findall(r"^  (\w+) ", printed, re.MULTILINE) == ["train", "recipes", "info", "generate"]
+    assert re.findall(r"^  (\w+) ", printed, re.MULTILINE) == ["train", "recipes", "info", "generate", "export"]
 
 
 def test_train_trains_and_says_where_everything_is(home, capsys):
@@ -180,6 +183,53 @@ def test_a_run_folder_and_its_weight_file_draw_the_same(home, finished):
     assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
 
 
+@pytest.mark.parametrize("name", pretrained())
+def test_a_shipped_generator_draws_by_its_name(name):
+    assert main(["generate", name, "--labels", *"0123456789", "--out", "a.npz"]) == 0
+    with np.load("a.npz") as file:
+        assert np.array_equal(file["images"], generate(load_generator(name), list(range(10))).numpy())
+
+
+# --- export
+
+
+@pytest.fixture
+def _untrained_judge(home):
+    """A classifier of the digits that has learned nothing, where a trained one would be kept: scores at no cost."""
+    torch.manual_seed(0)
+    save_classifier(Classifier(), home / "data" / "classifiers" / "digits.safetensors")
+    _reference.cache_clear()
+    yield
+    _reference.cache_clear()
+
+
+@pytest.mark.usefixtures("_untrained_judge")
+def test_export_writes_a_folder_that_draws_like_the_run(finished, capsys):
+    assert main(["export", "logs/digits/bce/ci", "mine/published"]) == 0  # from another working folder
+    printed = capsys.readouterr().out
+    assert printed == (
+        f"{Path('mine/published')}: README.md, cgan_architecture.py, digits_cgan_generator.pth, generator_config.json, "
+        "model.safetensors, samples.png\n"
+    )
+    for source, out in ((finished.folder, "a.png"), ("mine/published", "b.png")):
+        assert main(["generate", str(source), "--labels", "7", "7", "3", "--out", out]) == 0
+    assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
+    measured = evaluate(finished.generator, "digits").as_requested
+    assert f"{measured:.1f}% of 200 images" in Path("mine/published/README.md").read_text()
+
+
+@pytest.mark.parametrize("target", ["there", "there/file"])
+def test_export_overwrites_nothing(refused, finished, target):
+    Path("there").mkdir()
+    Path("there/file").write_text("mine")
+    assert f"{Path(target)} exists: name a new folder" in refused("export", finished.folder, target)
+
+
+def test_export_explains_itself(capsys):
+    assert main(["export", "--help"]) == 0
+    assert "export RUN FOLDER" in capsys.readouterr().out
+
+
 # --- mistakes
 
 
@@ -204,7 +254,13 @@ def test_a_run_folder_and_its_weight_file_draw_the_same(home, finished):
         ("info bce spatial", "unexpected 'spatial'"),
         ("recipes bce", "unexpected 'bce'"),
         ("generate nowhere --labels 1 --out a.png", "there is no weight file nowhere"),
-        ("generate . --labels 1 --out a.png", "is a folder"),
+        ("generate . --labels 1 --out a.png", "should hold model.safetensors or one weight file (found: none)"),
+        ("generate bcee --labels 1 --out a.png", "there is no weight file bcee: check the path. Shipped: "),
+        ("export", "export needs a run and a new folder"),
+        ("export logs/digits/bce/ci", "export needs a run and a new folder"),
+        ("export logs/digits/bce/ci one two", "export needs a run and a new folder"),
+        ("export nowhere new", "nowhere is no run folder (no recipe.json)"),
+        ("export . new", "is no run folder (no recipe.json)"),
         ("generate nowhere.pth --labels 1 --out a.jpg", "--out a.jpg must end in .png or .npz"),
         ("generate nowhere.pth --labels 1 --count 0 --out a.png", "--count 0 must be at least 1"),
     ],
@@ -284,7 +340,8 @@ def test_the_module_runs_as_a_program(tmp_path):
     command = [sys.executable, "-m", "cgan_lib", "generate", "nowhere", "--labels", "1", "--out", "a.png"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: there is no weight file nowhere: check the path.\n"
+    shipped = ", ".join(pretrained()) or "none"
+    assert done.stderr == f"error: there is no weight file nowhere: check the path. Shipped: {shipped}.\n"
 
 
 def test_code_of_a_weight_file_is_not_run(refused, tmp_path):

@@ -1,10 +1,10 @@
-"""Our layers that do what PyTorch's do, only faster: the same numbers."""
+"""Our layers that do what PyTorch's do, only faster: the same numbers. And the weights that networks start from."""
 
 import pytest
 import torch
 from torch import nn
 
-from cgan_lib.models.layers import DenseToMaps, Dropout, FlattenPixels
+from cgan_lib.models.layers import QUIET, Clamp, DenseToMaps, Dropout, FlattenPixels, dcgan_init, quiet_labels_init
 
 
 @pytest.mark.parametrize("shape", [(64, 50), (8, 16, 14, 14)], ids=str)
@@ -57,3 +57,74 @@ def test_dense_to_maps_is_linear_then_unflatten():
 def test_flatten_pixels_is_flatten_with_the_channels_last():
     x = torch.randn(2, 3, 4, 4)
     assert torch.equal(FlattenPixels()(x), x.movedim(1, -1).reshape(2, -1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("learning", [True, False])
+def test_clamp_cuts_to_plus_or_minus_one_however_far_outside(dtype, learning):
+    x = torch.tensor([-6e4, -301, -3.3, -1, -0.7, 0, 0.1, 1, 1.1, 299, 6e4], dtype=dtype, requires_grad=learning)
+    assert torch.equal(Clamp()(x), x.detach().clamp(-1, 1))
+    large = torch.tensor([-1e9, 1e9], requires_grad=learning)
+    assert Clamp()(large).tolist() == [-1, 1]
+
+
+def test_clamp_lets_through_every_gradient_that_leads_back_inside_and_no_other():
+    values = torch.tensor([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0])
+    x = values.clone().requires_grad_()
+    Clamp()(x).sum().backward()  # wants smaller numbers
+    assert x.grad.tolist() == [0, 1, 1, 1, 1, 1, 1]
+    x = values.clone().requires_grad_()
+    Clamp()(x).sum().neg().backward()  # wants larger ones
+    assert x.grad.tolist() == [-1, -1, -1, -1, -1, -1, 0]
+
+
+# --- the weights that networks start from
+
+
+@pytest.fixture
+def layers():
+    torch.manual_seed(0)
+    kinds = {
+        "up": nn.ConvTranspose2d(40, 50, 4, bias=False),
+        "down": nn.Conv2d(40, 50, 4),
+        "batch": nn.BatchNorm2d(1000),
+        "instance": nn.InstanceNorm2d(1000, affine=True),
+        "plain": nn.InstanceNorm2d(8),
+        "dense": nn.Linear(200, 100),
+        "embedding": nn.Embedding(100, 100),
+    }
+    for layer in kinds.values():
+        for parameter in layer.parameters():
+            nn.init.constant_(parameter, 7)
+    return nn.ModuleDict(kinds)
+
+
+def assert_normal(weight, mean, std):
+    count = weight.numel()
+    assert abs(weight.mean().item() - mean) < 4 * std / count**0.5  # four standard deviations
+    assert abs(weight.std().item() / std - 1) < 4 / (2 * count) ** 0.5
+
+
+def test_dcgan_init_is_that_of_the_paper_with_quiet_labels(layers):
+    dcgan_init(layers)
+    for name in ("up", "down"):
+        assert_normal(layers[name].weight, 0, 0.02)
+    for name in ("batch", "instance"):
+        assert_normal(layers[name].weight, 1, 0.02)
+    assert_normal(layers["embedding"].weight, 0, QUIET)
+    biases = [layer.bias for layer in layers.values() if getattr(layer, "bias", None) is not None]
+    assert len(biases) == 4
+    assert not any(bias.any() for bias in biases)
+
+
+def test_quiet_labels_init_is_glorot_with_small_embeddings(layers):
+    quiet_labels_init(layers)
+    for name, fan_in, fan_out in (("up", 50 * 16, 40 * 16), ("down", 40 * 16, 50 * 16), ("dense", 200, 100)):
+        limit = (6 / (fan_in + fan_out)) ** 0.5
+        weight = layers[name].weight
+        assert weight.abs().max() <= limit
+        assert weight.abs().max() > 0.99 * limit
+        assert abs(weight.mean()) < 0.05 * limit
+    assert_normal(layers["embedding"].weight, 0, QUIET)
+    assert not layers["down"].bias.any()
+    assert not layers["dense"].bias.any()

@@ -1,27 +1,49 @@
-"""The losses against their formulas."""
+"""The losses and their penalties against their formulas."""
 
 import math
 
 import pytest
 import torch
+from torch import nn
 from torch.autograd import gradcheck
 
-from cgan_lib.losses import LOSSES, bce_d, bce_g, minimax_g
+from cgan_lib.losses import (
+    LOSSES,
+    bce_d,
+    bce_g,
+    hinge_d,
+    hinge_g,
+    least_squares_d,
+    least_squares_g,
+    minimax_g,
+    r1_r2,
+    relativistic_d,
+    relativistic_g,
+    unit_slope,
+    wasserstein_d,
+)
 
 LOG2 = math.log(2)
+UNDECIDED = {  # what both pay when every logit is 0: (discriminator, generator)
+    "bce": (2 * LOG2, LOG2),
+    "minimax": (2 * LOG2, -LOG2),
+    "hinge": (2, 0),
+    "least_squares": (0.5, 0.5),
+    "wasserstein": (0, 0),
+    "relativistic": (LOG2, LOG2),
+}
 
 
 def logits(*values):
     return torch.tensor(values, dtype=torch.float64, requires_grad=True)
 
 
-def test_an_undecided_discriminator_costs_two_log_two():
-    assert bce_d(logits(0, 0), logits(0, 0, 0)).item() == pytest.approx(2 * LOG2)
-
-
-def test_a_generator_that_is_a_coin_toss_pays_log_two():
-    assert bce_g(logits(0, 0)).item() == pytest.approx(LOG2)
-    assert minimax_g(logits(0, 0)).item() == pytest.approx(-LOG2)
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_price_of_a_discriminator_that_is_undecided(name):
+    loss, (d, g) = LOSSES[name], UNDECIDED[name]
+    fake, real = logits(0, 0, 0), logits(0, 0, 0) if loss.relative else logits(0, 0)
+    assert loss.d(real, fake).item() == pytest.approx(d)
+    assert loss.g(fake, *[real] * loss.relative).item() == pytest.approx(g)
 
 
 def test_values_are_the_means_of_the_formulas():
@@ -30,6 +52,39 @@ def test_values_are_the_means_of_the_formulas():
     torch.testing.assert_close(bce_d(real, fake), -d_real.log().mean() - (1 - d_fake).log().mean())
     torch.testing.assert_close(bce_g(fake), -d_fake.log().mean())
     torch.testing.assert_close(minimax_g(fake), (1 - d_fake).log().mean())
+    assert hinge_d(real, fake).item() == pytest.approx((2.5 + 0.7 + 0) / 3 + (1.7 + 0.8) / 2)
+    assert hinge_g(fake).item() == pytest.approx(-0.25)
+    assert least_squares_d(real, fake).item() == pytest.approx((6.25 + 0.49 + 1) / 6 + (0.49 + 0.04) / 4)
+    assert least_squares_g(fake).item() == pytest.approx((0.09 + 1.44) / 4)
+    assert wasserstein_d(real, fake).item() == pytest.approx(0.25 - 0.8 / 3)
+
+
+def test_the_relativistic_loss_compares_each_real_with_one_fake():
+    real, fake = logits(-1.5, 0.3, 2.0), logits(0.7, -0.2, 4.0)
+    differences = [2.2, -0.5, 2.0]  # fake − real
+    assert relativistic_d(real, fake).item() == pytest.approx(sum(math.log1p(math.exp(x)) for x in differences) / 3)
+    assert relativistic_g(fake, real).item() == pytest.approx(sum(math.log1p(math.exp(-x)) for x in differences) / 3)
+
+
+def test_both_sides_of_the_relativistic_loss_are_the_same_comparison():
+    real, fake = logits(-1.5, 0.3, 2.0), logits(0.7, -0.2, 4.0)
+    torch.testing.assert_close(relativistic_g(fake, real), relativistic_d(fake, real))
+
+
+@pytest.mark.parametrize("constant", [-7.0, 0.3, 100.0])
+def test_the_relativistic_and_the_wasserstein_loss_only_see_differences(constant):
+    real, fake = logits(-1.5, 0.3, 2.0), logits(0.7, -0.2, 4.0)
+    for loss in (relativistic_d, relativistic_g, wasserstein_d):
+        torch.testing.assert_close(loss(real + constant, fake + constant), loss(real, fake))
+
+
+def test_beyond_its_margin_the_hinge_loss_is_satisfied_and_teaches_nothing():
+    real, fake = logits(1.5, 0.5), logits(-3.0, -0.5)
+    cost = hinge_d(real, fake)
+    assert cost.item() == pytest.approx(0.5 / 2 + 0.5 / 2)
+    cost.backward()
+    assert real.grad.tolist() == [0, -0.5]
+    assert fake.grad.tolist() == [0, 0.5]
 
 
 @pytest.mark.parametrize("size", [1e4, 1e30])
@@ -39,13 +94,18 @@ def test_large_logits_cost_their_own_size_instead_of_infinity(size):
     assert bce_d(high, low).item() == 0
     assert bce_g(low).item() == pytest.approx(size)
     assert minimax_g(high).item() == pytest.approx(-size)
+    assert relativistic_d(low, high).item() == pytest.approx(2 * size)
+    assert relativistic_g(low, high).item() == pytest.approx(2 * size)
+    assert relativistic_d(high, low).item() == 0
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_gradients_agree_with_finite_differences(name):
+    loss = LOSSES[name]
     real, fake = logits(-3.0, -0.1, 0.4, 5.0), logits(-2.0, 0.2, 1.0)
-    assert gradcheck(LOSSES[name].d, (real, fake))
-    assert gradcheck(LOSSES[name].g, (fake,))
+    real = real[:3].detach().requires_grad_() if loss.relative else real  # as many reals as fakes
+    assert gradcheck(loss.d, (real, fake))
+    assert gradcheck(loss.g, (fake, real) if loss.relative else (fake,))
 
 
 def test_minimax_gradient_vanishes_where_the_non_saturating_one_is_full():
@@ -58,3 +118,111 @@ def test_minimax_gradient_vanishes_where_the_non_saturating_one_is_full():
     torch.testing.assert_close(minimax, -probability / 4)
     assert abs(minimax[0]) < 1e-3 < abs(bce[0])  # a fake that is seen through: only one of them teaches
     torch.testing.assert_close(bce[2], minimax[2])  # at a coin toss they agree
+
+
+def test_only_losses_that_mix_or_compare_images_draw_fakes_with_the_labels_of_the_batch():
+    assert {name for name, loss in LOSSES.items() if loss.paired} == {"wasserstein", "relativistic"}
+    assert {name for name, loss in LOSSES.items() if loss.relative} == {"relativistic"}
+    assert LOSSES["wasserstein"]._replace(penalty=None).paired is False
+    assert LOSSES["relativistic"]._replace(penalty=None).paired is True
+
+
+@pytest.mark.parametrize(("name", "penalty", "weight"), [("wasserstein", unit_slope, 10), ("relativistic", r1_r2, 1)])
+def test_penalties_and_their_weights_are_these(name, penalty, weight):
+    assert (LOSSES[name].penalty, LOSSES[name].penalty_weight) == (penalty, weight)
+
+
+# --- penalties
+
+
+class Linear(nn.Module):
+    """D(x, y) = ⟨w_y, x⟩: its slope is w_y everywhere."""
+
+    def __init__(self, *rows):
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(rows))
+
+    def forward(self, x, labels):
+        return (self.w[labels] * x.flatten(1)).sum(1)
+
+
+class Quadratic(nn.Module):
+    """D(x) = a/2 ‖x‖²: its slope is a·x. Remembers where it was asked."""
+
+    def __init__(self, a):
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(a))
+
+    def forward(self, x, labels):
+        self.asked = x.detach()
+        return self.a / 2 * x.flatten(1).square().sum(1)
+
+
+@pytest.fixture
+def images():
+    """Reals and fakes (5, 1, 2, 2), and labels 0."""
+    torch.manual_seed(0)
+    return torch.randn(5, 1, 2, 2), torch.randn(5, 1, 2, 2), torch.zeros(5, dtype=torch.long)
+
+
+def test_penalties_of_a_linear_discriminator_depend_on_its_slope_alone(images):
+    discriminator = Linear([1.0, -2.0, 0.0, 2.0])  # ‖w‖ = 3
+    assert r1_r2(discriminator, *images).item() == pytest.approx(9)
+    assert unit_slope(discriminator, *images).item() == pytest.approx(4)
+
+
+def test_penalties_of_a_linear_discriminator_pull_at_its_weights(images):
+    """d/dw of ‖w‖² is 2w; of (‖w‖ − 1)² it is 2 (‖w‖ − 1) w/‖w‖."""
+    for penalty, factor in ((r1_r2, 2), (unit_slope, 2 * 2 / 3)):
+        discriminator = Linear([1.0, -2.0, 0.0, 2.0])
+        penalty(discriminator, *images).backward()
+        torch.testing.assert_close(discriminator.w.grad, factor * discriminator.w.detach())
+
+
+def test_penalties_ask_about_the_label_of_each_image(images):
+    discriminator, labels = Linear([3.0, 0.0, 0.0, 4.0], [0.0, 2.0, 0.0, 0.0]), torch.tensor([0, 1, 1, 1, 0])
+    assert r1_r2(discriminator, *images[:2], labels).item() == pytest.approx((2 * 25 + 3 * 4) / 5)
+    assert unit_slope(discriminator, *images[:2], labels).item() == pytest.approx((2 * 16 + 3 * 1) / 5)
+
+
+def test_penalties_of_a_quadratic_discriminator_depend_on_the_place(images):
+    real, fake, labels = images
+    squares = sum(some.square().sum((1, 2, 3)).mean() for some in (real, fake))
+    discriminator = Quadratic(0.7)
+    penalty = r1_r2(discriminator, *images)
+    torch.testing.assert_close(penalty, 0.5 * 0.7**2 * squares)
+    penalty.backward()
+    torch.testing.assert_close(discriminator.a.grad, 0.7 * squares)
+    norms = real.flatten(1).norm(dim=1)
+    penalty = unit_slope(discriminator, real, real, labels)  # between a point and itself is the point
+    torch.testing.assert_close(penalty, (0.7 * norms - 1).square().mean())
+
+
+def test_unit_slope_asks_at_one_place_between_each_real_and_its_fake(images):
+    real, fake, labels = images
+    discriminator = Quadratic(1.0)
+    unit_slope(discriminator, real, fake, labels)
+    shares = ((discriminator.asked - fake) / (real - fake)).flatten(1)  # (5, 4)
+    torch.testing.assert_close(shares, shares[:, :1].expand(-1, 4), atol=1e-4, rtol=0)
+    assert ((shares > 0) & (shares < 1)).all()
+    assert shares[:, 0].std() > 0.05
+
+
+@pytest.mark.parametrize("penalty", [r1_r2, unit_slope])
+def test_a_flat_discriminator_has_finite_penalties_and_gradients(penalty, images):
+    discriminator = Linear([0.0] * 4)
+    value = penalty(discriminator, *images)
+    assert value.item() == (0 if penalty is r1_r2 else 1)
+    value.backward()
+    assert not discriminator.w.grad.any()
+
+
+@pytest.mark.parametrize("penalty", [r1_r2, unit_slope])
+def test_penalties_leave_the_images_and_what_drew_them_alone(penalty, images):
+    real, fake, labels = images
+    fake.requires_grad_()
+    before = fake.detach().clone()
+    penalty(Linear([1.0, -2.0, 0.0, 2.0]), real, fake, labels).backward()
+    assert fake.grad is None
+    assert not real.requires_grad
+    assert torch.equal(fake.detach(), before)

@@ -4,10 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from cgan_lib import UserError, generate, load_generator
 from cgan_lib.models import MODELS
-from cgan_lib.models.layers import LabelPlane, check_image, downsample, quarter, upsample
+from cgan_lib.models.layers import LabelPlane, check_image, downsample, halvings, quarter, upsample
+from cgan_lib.models.projection import ProjectionHead, Residual
 
 PUBLISHED_SHAPES = {
     "label_embedding.weight": (10, 20),
@@ -107,6 +109,10 @@ def test_quarter_is_the_side_that_two_doublings_bring_to_the_image():
     assert [quarter(size) for size in (8, 28, 32, 64)] == [2, 7, 8, 16]
 
 
+def test_halvings_stop_before_a_side_is_odd_or_below_four():
+    assert {size: halvings(size) for size in (8, 12, 16, 28, 32, 64)} == {8: 1, 12: 1, 16: 2, 28: 2, 32: 3, 64: 4}
+
+
 def test_check_image_says_how_to_put_it_right():
     check_image(torch.zeros(5, 1, 28, 28), 1, 28)
     with pytest.raises(UserError, match=r"got \(5, 1, 64, 64\): load the data with image_size=28"):
@@ -135,3 +141,242 @@ def test_discriminators_with_dropout_have_no_batch_norm_and_the_other_way_round(
     assert nn.BatchNorm2d not in kinds("dropout")
     assert nn.BatchNorm2d in kinds("bce")
     assert nn.AdaptiveMaxPool2d in kinds("spatial")
+
+
+# --- dcgan64
+
+
+@pytest.mark.parametrize(("size", "side", "divisor"), [(28, 7, 2), (32, 4, 4), (64, 4, 8)])
+@pytest.mark.parametrize("model", ["dcgan64", "growing"])
+def test_dcgan64_starts_from_the_smallest_even_split_of_the_image(model, size, side, divisor):
+    family = MODELS[model]
+    generator = family.generator(image_size=size, base_channels=divisor)
+    discriminator = family.discriminator(image_size=size, base_channels=2)
+    z, labels = torch.randn(2, 100), torch.tensor([0, 1])
+    assert generator.stages[0](torch.randn(2, 200, 1, 1)).shape == (2, divisor, side, side)
+    images = generator(z, labels)
+    assert images.shape == (2, 1, size, size)
+    assert discriminator(images, labels).shape == (2,)
+    assert discriminator.to_logit[1].kernel_size == (side, side)
+    with pytest.raises(UserError, match=f"base_channels {divisor + 1} must be a multiple of {divisor}"):
+        family.generator(image_size=size, base_channels=divisor + 1)
+
+
+def test_dcgan64_has_the_widths_of_the_dcgan_paper_by_default():
+    with torch.device("meta"):
+        generator, discriminator = MODELS["dcgan64"].generator(), MODELS["dcgan64"].discriminator()
+    assert [stage[0].out_channels for stage in generator.stages] == [512, 256, 128, 64]
+    assert [stage[0].out_channels for stage in discriminator.stages] == [64, 128, 256, 512]
+
+
+@pytest.mark.parametrize("model", ["dcgan64", "growing"])
+def test_the_label_of_dcgan64_counts_through_its_plane_alone_even_when_that_is_constant(model):
+    torch.manual_seed(0)
+    discriminator = MODELS[model].discriminator(num_classes=3, image_size=32, base_channels=8).eval()
+    planes = discriminator.label_plane[0].weight.data  # (3, 32·32)
+    planes[0], planes[1], planes[2] = -1, 1, -1
+    logits = discriminator(torch.rand(1, 1, 32, 32).expand(3, -1, -1, -1), torch.arange(3))
+    assert logits[0] == logits[2]
+    assert abs(logits[0] - logits[1]) > 1e-5  # InstanceNorm takes constants away, so there is none at first
+
+
+# --- growing
+
+
+@pytest.fixture(params=[28, 32], ids=["grown=1", "grown=2"])
+def growing(request):
+    """Both growing networks, in evaluation mode, with inputs: `z`, labels and images."""
+    torch.manual_seed(0)
+    size, family = request.param, MODELS["growing"]
+    generator = family.generator(image_size=size, base_channels=16).eval()
+    discriminator = family.discriminator(image_size=size, base_channels=8).eval()
+    inputs = torch.randn(3, 100), torch.arange(3), torch.rand(3, 1, size, size) * 2 - 1
+    return generator, discriminator, *inputs
+
+
+def test_growing_networks_start_whole_and_stay_within_their_limits(growing):
+    for network in growing[:2]:
+        assert network.growth == network.grown
+        for growth, kept in ((-1, 0), (0.25, 0.25), (99, network.grown)):
+            network.grow(growth)
+            assert network.growth == kept
+        assert "growth" in network.state_dict()
+
+
+@pytest.mark.parametrize(("size", "grown"), [(8, 0), (12, 0), (16, 1), (28, 1), (32, 2), (64, 2)])
+def test_networks_grow_by_two_doublings_where_the_image_allows(size, grown):
+    family = MODELS["growing"]
+    networks = family.generator(image_size=size, base_channels=8), family.discriminator(image_size=size)
+    assert [network.grown for network in networks] == [grown, grown]
+
+
+def test_a_generator_that_is_not_grown_draws_large_pixels(growing):
+    generator, _, z, labels, x = growing
+    for growth in range(generator.grown + 1):
+        generator.grow(growth)
+        pixel = 2 ** (generator.grown - growth)
+        images = generator(z, labels)
+        assert images.shape == x.shape
+        blocks = images.unfold(2, pixel, pixel).unfold(3, pixel, pixel).flatten(4)  # (3, 1, h, w, pixel·pixel)
+        assert torch.equal(blocks, blocks[..., :1].expand_as(blocks))
+        small = blocks[..., 0]
+        assert len(small[0].unique()) > small[0].numel() / 2  # pixels no larger than that
+
+
+def test_a_discriminator_that_is_not_grown_sees_nothing_smaller_than_its_pixels(growing):
+    _, discriminator, _, labels, x = growing
+
+    def with_chequers(side):
+        places = torch.arange(x.shape[-1]) // side
+        return discriminator(x + 2 * ((places + places[:, None]) % 2) - 1, labels)
+
+    for growth in range(discriminator.grown + 1):
+        discriminator.grow(growth)
+        pixel, expected = 2 ** (discriminator.grown - growth), discriminator(x, labels)
+        assert (with_chequers(pixel) - expected).abs().min() > 1e-3
+        if pixel > 1:
+            torch.testing.assert_close(with_chequers(pixel // 2), expected, atol=1e-5, rtol=0)
+
+
+def test_grown_networks_are_the_plain_ones_with_the_same_weights(growing):
+    generator, discriminator, z, labels, x = growing
+
+    def plain(network, build):
+        state = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("early")}
+        del state["growth"]
+        build.load_state_dict(state)
+        return build.eval()
+
+    size, family = x.shape[-1], MODELS["dcgan64"]
+    same = plain(generator, family.generator(image_size=size, base_channels=16))
+    assert torch.equal(same(z, labels), generator(z, labels))
+    same = plain(discriminator, family.discriminator(image_size=size, base_channels=8))
+    assert torch.equal(same(x, labels), discriminator(x, labels))
+
+
+def test_what_a_growing_network_gives_is_continuous_in_its_growth(growing):
+    generator, discriminator, z, labels, x = growing
+
+    def at(network, growth, *inputs):
+        network.grow(growth)
+        return network(*inputs)
+
+    for network, inputs in ((generator, (z, labels)), (discriminator, (x, labels))):
+        for whole in range(network.grown + 1):
+            now = at(network, whole, *inputs)
+            for near in (whole - 1e-4, whole + 1e-4):
+                torch.testing.assert_close(at(network, near, *inputs), now, atol=1e-3, rtol=0)
+        small, half, large = (at(network, growth, *inputs) for growth in (0, 0.5, 1))
+        assert (small - large).abs().max() > 1e-2  # each size has a way of its own …
+        assert not torch.equal(half, small)
+        assert not torch.equal(half, large)
+    small, half, large = (at(generator, growth, z, labels) for growth in (0, 0.25, 1))
+    torch.testing.assert_close(half, 0.75 * small + 0.25 * large)  # … and the images of both are mixed
+
+
+def test_a_saved_network_knows_how_far_it_had_grown(growing, tmp_path):
+    generator, _, z, labels, _ = growing
+    generator.grow(0.25)
+    torch.save(generator.state_dict(), tmp_path / "weights.pt")
+    loaded = load_generator(tmp_path / "weights.pt")
+    assert loaded.growth == 0.25
+    assert torch.equal(loaded(z, labels), generator(z, labels))
+
+
+# --- projection and residual
+
+
+@pytest.mark.parametrize("model", ["projection", "residual"])
+def test_the_logit_is_realness_plus_agreement_and_a_wrong_label_changes_agreement_alone(model):
+    torch.manual_seed(0)
+    discriminator = MODELS[model].discriminator(base_channels=8, feature_dim=6).eval()
+    x, labels, wrong = torch.rand(4, 1, 28, 28), torch.tensor([0, 1, 2, 3]), torch.tensor([4, 5, 6, 7])
+    head, features = discriminator.head, discriminator.features(x)
+    assert features.shape == (4, 6)
+    right, other = discriminator(x, labels), discriminator(x, wrong)
+    torch.testing.assert_close(right, head.realness(features) + head.agreement(features, labels))
+    difference = head.agreement(features, wrong) - head.agreement(features, labels)
+    torch.testing.assert_close(other - right, difference)
+    assert difference.abs().min() > 1e-4
+
+
+def test_the_projection_head_by_hand():
+    head = ProjectionHead(2, 3)
+    head.linear.weight.data, head.linear.bias.data = torch.tensor([[1.0, -2.0]]), torch.tensor([0.5])
+    head.class_embedding.weight.data = torch.tensor([[0.0, 0.0], [3.0, 1.0], [-1.0, 2.0]])
+    features, labels = torch.tensor([[2.0, 1.0], [2.0, 1.0], [0.0, 4.0]]), torch.tensor([0, 1, 2])
+    assert head.realness(features).tolist() == [0.5, 0.5, -7.5]
+    assert head.agreement(features, labels).tolist() == [0, 7, 8]
+    assert head(features, labels).tolist() == [0.5, 7.5, 0.5]
+
+
+@pytest.fixture
+def projection():
+    torch.manual_seed(0)
+    return MODELS["projection"].discriminator(num_classes=4, base_channels=4, feature_dim=8)
+
+
+def normalised(network):
+    """The layers with spectral norm, and the buffers of their power iterations."""
+    layers = [layer for layer in network.modules() if is_parametrized(layer, "weight")]
+    return layers, [buffer for name, buffer in network.named_buffers() if name.endswith(("_u", "_v"))]
+
+
+def test_every_weight_of_the_projection_discriminator_has_spectral_norm(projection):
+    layers, buffers = normalised(projection)
+    weights = [layer for layer in projection.modules() if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding)]
+    assert layers == weights
+    assert len(layers) == 6
+    assert len(buffers) == 2 * 6
+
+
+def test_normalised_weights_have_a_largest_singular_value_of_one_after_a_few_passes(projection):
+    layers, _ = normalised(projection)
+    for layer in layers:
+        layer.parametrizations.weight.original.data.mul_(torch.rand(()) * 10).add_(0.1)
+    for _ in range(30):
+        projection(torch.rand(2, 1, 28, 28), torch.tensor([0, 1]))
+    for layer in layers:
+        largest = torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2)
+        assert largest.item() == pytest.approx(1, abs=1e-3)
+
+
+def test_power_iterations_run_in_training_mode_only(projection):
+    layers, buffers = normalised(projection)
+    for layer in layers:
+        original = layer.parametrizations.weight.original.data
+        original += torch.randn_like(original)  # so that there is something to do
+    x, labels = torch.rand(2, 1, 28, 28), torch.tensor([0, 1])
+    before = [buffer.clone() for buffer in buffers]
+    projection.eval()
+    assert torch.equal(projection(x, labels), projection(x, labels))
+    assert all(torch.equal(*pair) for pair in zip(buffers, before, strict=True))
+    projection.train()(x, labels)
+    vectors = [pair for pair in zip(buffers, before, strict=True) if len(pair[0]) > 1]  # one number is always ±1
+    assert not any(torch.equal(*pair) for pair in vectors)
+
+
+def test_the_projection_discriminator_sums_what_it_finds_over_all_places(projection):
+    x = torch.rand(2, 1, 28, 28)
+    found = projection.eval().backbone(x)
+    assert found.shape == (2, 8, 7, 7)
+    torch.testing.assert_close(projection.features(x), found.flatten(2).sum(2))
+
+
+def test_a_residual_block_adds_to_its_input_and_starts_small():
+    torch.manual_seed(0)
+    generator = MODELS["residual"].generator()
+    blocks = [layer for layer in generator.modules() if isinstance(layer, Residual)]
+    assert len(blocks) == 2
+    for block in blocks:
+        x = torch.randn(4, block.convolutions[1].in_channels, 7, 7)
+        added = block(x) - x
+        assert 0 < added.std() < 0.1
+        block.convolutions[-1].weight.data.zero_()
+        assert torch.equal(block(x), x)
+
+
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_residual_networks_have_no_norm_layers(network):
+    layers = getattr(MODELS["residual"], network)(base_channels=8).modules()
+    assert not [layer for layer in layers if "Norm" in type(layer).__name__ or is_parametrized(layer)]

@@ -113,10 +113,13 @@ def assert_identical(one, other, where="state"):
 
 
 def assert_same_run(folder: Path, other: Path):
-    """The same networks, average, optimisers, weight file, curves and pictures."""
+    """The same networks, average, optimisers, weight files and curves."""
     assert_identical(newest(folder), newest(other))
-    files = [load_generator(some / "generator.safetensors").state_dict() for some in (folder, other)]
-    assert_identical(*files)
+    for name in ("generator.safetensors", "best_generator.safetensors"):
+        paths = [some / name for some in (folder, other)]
+        assert paths[0].is_file() == paths[1].is_file(), name
+        if paths[0].is_file():
+            assert_identical(*(load_generator(path).state_dict() for path in paths))
     curves, expected = read_scalars(folder), read_scalars(other)
     assert curves.keys() == expected.keys()
     for name, (steps, values) in curves.items():
@@ -147,6 +150,25 @@ def test_killed_again_and_again_a_run_ends_bit_identical_to_an_uninterrupted_one
     assert names[0] == names[1]
     for name in names[0]:
         assert (pictures[0] / name).read_bytes() == (pictures[1] / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes"),
+    [
+        ("projection", dict(feature_dim=8, n_dis=2)),  # spectral norm has vectors of its own
+        ("relativistic", {}),  # a penalty every 8 steps
+        ("dcgan64_progressive", dict(image_size=32, grow_every=10)),
+    ],
+)
+def test_a_run_with_a_rhythm_of_its_own_that_was_killed_ends_bit_identical_too(
+    nursery, tmp_path, recipe, changes, tiny
+):
+    settings = dict(recipe=recipe, steps=40, **tiny, **RHYTHM, **changes)
+    for home, moments in (("whole", ()), ("killed", ("step:17", "before:step_00000030.pt"))):
+        for moment in moments:
+            assert nursery.train(tmp_path / home, moment, **settings) == -9
+        assert nursery.train(tmp_path / home, **settings) == 0
+    assert_same_run(*(tmp_path / home / "logs" / "digits" / recipe / "ci" for home in ("killed", "whole")))
 
 
 @pytest.mark.parametrize("recipe", ["bce", "dropout"])
@@ -205,6 +227,15 @@ def test_a_run_made_longer_is_the_same_as_one_that_was_long_from_the_start(nurse
     folder, whole = (place / "logs" / "digits" / "dropout" / "ci" for place in (home, homes[0]))
     assert_identical(newest(folder), newest(whole))
     assert read_scalars(folder)["loss/G"][0].tolist() == sorted([*range(5, STEPS + 1, 5), 47])
+
+
+def test_a_run_made_longer_chooses_its_best_generator_as_one_that_was_long_from_the_start(nursery, tmp_path, tiny):
+    settings = dict(recipe="bce", **tiny, **RHYTHM)
+    for steps in (7, 10):  # no point of the curves is due at 7
+        assert nursery.train(tmp_path / "longer", steps=steps, **settings) == 0
+    assert nursery.train(tmp_path / "whole", steps=10, **settings) == 0
+    longer, whole = (newest(tmp_path / home / "logs" / "digits" / "bce" / "ci") for home in ("longer", "whole"))
+    assert_identical(longer["best"], whole["best"])
 
 
 def test_another_learning_rate_for_a_killed_run_is_refused_and_nothing_changes(nursery, home, tiny, contents):

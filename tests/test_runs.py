@@ -1,10 +1,13 @@
 """`train` and `open_run`: folders, refusals before anything is written, stopping, and going on."""
 
+import copy
 import json
 import signal
 import sys
 import threading
+from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from torchvision import datasets
@@ -13,6 +16,7 @@ from cgan_lib import UserError, generate, get_recipe, load_generator, open_run, 
 from cgan_lib.checkpoint import checkpoints
 from cgan_lib.runs import run_folder, stop_requests
 from cgan_lib.training import Trainer
+from cgan_lib.weights import facts
 
 
 def same_weights(one, other):
@@ -110,6 +114,156 @@ def test_live_training_redraws_one_panel_in_the_notebook(notebook, tiny):
 
 def test_live_training_outside_a_notebook_trains_all_the_same(tiny):
     assert train("bce", live=True, steps=2, **tiny).step == 2
+
+
+@pytest.mark.parametrize("name", ["bce", "bce_published", "dropout", "projection"])
+def test_a_run_gives_the_networks_of_its_newest_checkpoint(name, tiny):
+    run = train(name, steps=3, **tiny)
+    checkpoint = torch.load(checkpoints(run.folder / "checkpoints")[-1], weights_only=True)
+    for opened in (run, open_run(run.folder)):
+        for network, part in ((opened.discriminator(), "discriminator"), (opened.last_generator(), "generator")):
+            state = network.state_dict()
+            assert state.keys() == checkpoint[part].keys()
+            assert all(torch.equal(state[key], tensor) for key, tensor in checkpoint[part].items())
+            assert not network.training
+    assert same_weights(run.last_generator(), run.generator) is (not run.recipe.ema)
+    images, labels = torch.zeros(2, 1, 28, 28), torch.tensor([0, 1])
+    assert run.discriminator()(images, labels).shape == (2,)
+
+
+def test_without_a_checkpoint_there_is_no_network_to_give(finished):
+    for path in checkpoints(finished.folder / "checkpoints"):
+        path.unlink()
+    for network in (finished.discriminator, finished.last_generator):
+        with pytest.raises(UserError, match="has no checkpoint yet"):
+            network()
+
+
+@pytest.mark.parametrize(("n_dis", "steps_g"), [(4, [12, 24]), (100, [])])
+def test_a_generator_that_moves_seldom_has_points_where_it_moved(tiny, capsys, n_dis, steps_g):
+    run = train("bce", n_dis=n_dis, steps=24, log_every=3, grid_every=12, save_every=12, **tiny)
+    curves = run.history()
+    assert curves["loss/D"][0].tolist() == [3, 6, 9, 12, 15, 18, 21, 24]
+    for name in ("loss/G", "gradient_norm/G"):
+        assert (curves[name][0].tolist() if name in curves else []) == steps_g
+    assert "D=" in capsys.readouterr().err  # the progress bar shows what there is
+
+
+# --- the best generator
+
+
+def scored(*values):
+    """A score that gives these values one after the other, and remembers the weights that it was asked about."""
+    left, seen = list(values), []
+
+    def score(generator):
+        seen.append(copy.deepcopy(generator))
+        return left.pop(0)
+
+    score.seen, score.left = seen, left
+    return score
+
+
+def about(path):
+    """Who chose the best generator, when, and for which value."""
+    said = facts(path)
+    return said["chosen_by"], int(said["step"]), float(said["value"])
+
+
+@pytest.mark.parametrize("name", ["bce", "bce_published"])
+def test_a_score_is_a_curve_and_the_lowest_chooses_the_best_generator(name, tiny):
+    score = scored(3.0, 1.0, 2.0, 1.0)
+    run = train(name, steps=8, save_every=2, score=score, **tiny)
+    steps, values = run.history()["score"]
+    assert (steps.tolist(), values.tolist()) == ([2, 4, 6, 8], [3.0, 1.0, 2.0, 1.0])
+    assert run.best == run.folder / "best_generator.safetensors"
+    assert about(run.best) == ("score", 4, 1.0)
+    then = train(name, run="shorter", steps=4, **tiny).generator
+    assert same_weights(load_generator(run.best), then)
+    assert same_weights(score.seen[1], then)  # it was asked about the generator that draws the samples
+    assert not same_weights(load_generator(run.best), run.generator)
+
+
+def test_the_best_score_is_remembered_when_the_run_goes_on(tiny):
+    rhythm = dict(save_every=2, **tiny)
+    train("bce", steps=4, score=scored(2.0, 1.0), **rhythm)
+    run = train("bce", steps=8, score=scored(1.5, 1.0), **rhythm)
+    assert about(run.best) == ("score", 4, 1.0)
+    run = train("bce", steps=10, score=scored(0.5), **rhythm)
+    assert about(run.best) == ("score", 10, 0.5)
+    assert run.history()["score"][1].tolist() == [2.0, 1.0, 1.5, 1.0, 0.5]
+
+
+def test_a_score_that_comes_later_does_not_compete_with_losses_nor_the_other_way_round(tiny):
+    rhythm = dict(log_every=2, save_every=10, **tiny)
+    by_losses = train("bce", steps=40, **rhythm)
+    assert about(by_losses.best)[0] == "losses"
+    by_score = train("bce", steps=50, score=scored(1000.0), **rhythm)
+    assert about(by_score.best) == ("score", 50, 1000.0)
+    train("bce", steps=60, score=scored(-1000.0), **rhythm)
+    assert about(train("bce", steps=120, **rhythm).best)[0] == "losses"
+
+
+def test_a_checkpoint_out_of_turn_is_not_scored(tiny):
+    score = scored(2.0, 1.0)
+    run = train("bce", steps=5, save_every=2, score=score, **tiny)
+    assert score.left == []
+    assert open_run(run.folder).step == 5
+    assert run.history()["score"][0].tolist() == [2, 4]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), torch.tensor(float("nan"))])
+def test_a_score_that_is_no_number_ends_the_training_with_the_checkpoint_before(tiny, value):
+    with pytest.raises(UserError, match=r"the score at step 4 is (nan|inf): score\(generator\) must return a number"):
+        train("bce", steps=8, save_every=2, score=scored(1.0, value), **tiny)
+    run = train("bce", steps=4, save_every=2, score=scored(2.0), **tiny)  # put right, it goes on
+    assert about(run.best) == ("score", 2, 1.0)
+
+
+@pytest.mark.parametrize("name", ["bce", "bce_published"])
+def test_a_score_may_use_the_generator_and_random_numbers_as_it_likes(name, tiny):
+    def score(generator):
+        assert not generator.training
+        return generator(torch.randn(8, 100), torch.arange(8)).std().item()
+
+    watched = train(name, run="watched", steps=6, save_every=2, score=score, **tiny)
+    assert same_weights(watched.generator, train(name, steps=6, **tiny).generator)
+
+
+def best_by_the_rule(curves, points):
+    """The rule as its module states it, in other words: (number of the best window, its loss), windows from 1."""
+    g, d = (curves[name][1].reshape(-1, points) for name in ("loss/G", "loss/D"))
+    levels, noise = np.abs(d.mean(1)).clip(0.1), d.std(1)
+    steady = [abs(b - a) <= 0.2 * level for (a, b), level in zip(pairwise(d.mean(1)), levels, strict=False)]
+    stable = [False, *(s and n < 0.5 * level for s, n, level in zip(steady, noise[1:], levels[1:], strict=True))]
+    losses = np.where(stable, g.mean(1), np.inf)
+    return int(losses.argmin()) + 1, losses.min()
+
+
+@pytest.mark.parametrize("name", ["bce", "bce_published"])
+def test_without_a_score_the_rule_for_losses_chooses(name, tiny):
+    run = train(name, steps=60, log_every=2, save_every=10, **tiny)
+    window, loss = best_by_the_rule(run.history(), points=5)
+    assert np.isfinite(loss)
+    assert about(run.best) == ("losses", 10 * window, pytest.approx(loss))
+    then = train(name, run="shorter", steps=10 * window, **tiny).generator
+    assert same_weights(load_generator(run.best), then)
+    assert "score" not in run.history()
+
+
+def test_a_run_stopped_in_the_middle_of_a_window_ends_with_the_same_best_generator(tiny, at_step):
+    rhythm = dict(steps=40, log_every=2, save_every=10, **tiny)
+    straight = train("bce", run="straight", **rhythm)
+    for stop in (10, 33):
+        at_step(stop, lambda: signal.raise_signal(signal.SIGINT))
+        assert train("bce", run="stopped", **rhythm).interrupted
+    stopped = train("bce", run="stopped", **rhythm)
+    assert about(stopped.best) == about(straight.best)
+    assert same_weights(load_generator(stopped.best), load_generator(straight.best))
+
+
+def test_before_any_window_is_stable_there_is_no_best_generator(tiny):
+    assert train("bce", steps=2, save_every=2, log_every=1, **tiny).best is None
 
 
 # --- refusals

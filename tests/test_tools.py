@@ -1,12 +1,25 @@
-"""`make colab` stamps a repository into a copy of the course; the set-up cell does the right thing everywhere."""
+"""Tools: `make colab` stamps a repository into a copy of the course, and what the library ships is made as it says."""
 
+import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import nbformat
 import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+import ship
+
+from cgan_lib import generate, load, load_generator, train
+from cgan_lib.evaluation import Scores
+from cgan_lib.weights import facts
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -76,3 +89,51 @@ def test_the_set_up_cell_says_what_to_do_where_there_is_no_course(monkeypatch, t
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=r"make colab REPO=owner/name[\s\S]*Google Drive"):
         exec(without_magics(setup_cell()), {})
+
+
+# --- what the library ships
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """Where `ship` puts what it makes: every folder of the course that it knows is replaced, whatever its name."""
+    (tmp_path / "shelf").mkdir()
+    ours = [name for name, value in vars(ship).items() if isinstance(value, Path) and value.is_relative_to(ROOT)]
+    assert {"PRETRAINED", "SHIPPED", "GALLERY"} <= set(ours)
+    for name in ours:
+        monkeypatch.setattr(ship, name, tmp_path / "shelf")
+    return tmp_path / "shelf"
+
+
+def test_a_generator_is_trained_for_the_time_given_and_shipped_in_half_precision(shelf, monkeypatch, capsys, tiny):
+    def train_fast(recipe, run, steps):
+        """A hundred times fewer steps; each of those asked for took 10 ms, whatever this machine is."""
+        trained.append(replace(train(recipe, run=run, steps=steps // 100, **tiny), step=steps, seconds=steps / 100))
+        return trained[-1]
+
+    trained, scores = [], Scores(50, 91.26, 82.34, 0.734, 0.614, 99.17)
+    monkeypatch.setattr(ship, "train", train_fast)
+    monkeypatch.setattr(ship, "evaluate", lambda generator: scores)
+    ship.ship_generator("bce", seconds=11)
+    assert [run.step for run in trained] == [100, 1000]  # 1,100 steps, to the nearest 500
+    path = shelf / "bce.safetensors"
+    said = facts(path)
+    assert (said["model"], said["steps"], said["seconds"]) == ("bce", "1000", "10")
+    assert {tensor.dtype for tensor in load_file(path).values() if tensor.is_floating_point()} == {torch.float16}
+    images = [generate(network, list(range(10))).int() for network in (load_generator(path), trained[-1].generator)]
+    assert (images[0] - images[1]).abs().max() <= 2
+    with Image.open(shelf / "bce.png") as picture:
+        assert picture.size == (2 * (10 * 30 + 2), 2 * (10 * 30 + 2))
+    assert f"bce: 1,000 steps in 10 s, {scores}" in capsys.readouterr().out
+    assert not trained[-1].folder.exists()  # nothing else is left
+
+
+def test_the_classifier_is_shipped_in_half_precision_with_its_share_of_right_answers(shelf, monkeypatch, capsys):
+    module = import_module("cgan_lib.evaluation.classifier")
+    monkeypatch.setattr(module, "EPOCHS", 0)
+    monkeypatch.setattr(module, "LEAST_STEPS", 2)
+    monkeypatch.setattr(ship, "load", lambda name, **options: load("digits", **options))
+    ship.ship_classifier()
+    state = load_file(shelf / "mnist.safetensors")
+    assert {tensor.dtype for tensor in state.values() if tensor.is_floating_point()} == {torch.float16}
+    assert re.fullmatch(r"classifier: \d+\.\d\d% of the real test images\n", capsys.readouterr().out)

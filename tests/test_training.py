@@ -8,20 +8,33 @@ import pytest
 import torch
 from torch import nn
 
-from cgan_lib import RECIPES, UserError, train
+from cgan_lib import RECIPES, UserError, load, train
 from cgan_lib.checkpoint import checkpoints
 from cgan_lib.data import batches
-from cgan_lib.training import Diverged, Trainer, pick_device, pick_precision
+from cgan_lib.losses import LOSSES, Loss, hinge_g
+from cgan_lib.models import MODELS
+from cgan_lib.training import Diverged, Trainer, growth_at, pick_device, pick_precision
+
+OURS = [name for name in RECIPES if not name.endswith("_published")]
 
 
 @pytest.fixture
-def trainer(tiny, digits):
-    """A trainer of `bce` and a first real batch."""
-    return make(digits, "bce", **tiny)
+def trainer(request, tiny, digits):
+    """A trainer of `bce`, or of the recipe that a test names."""
+    return make(digits, getattr(request, "param", "bce"), **tiny)
+
+
+def trainers(*names):
+    return pytest.mark.parametrize("trainer", names, indirect=True)
 
 
 def make(digits, name, **changes):
-    return Trainer(RECIPES[name].replace(**changes), digits, "cpu")
+    """A trainer of a recipe with small networks; growing ones draw 32×32, to have two sizes before that."""
+    recipe = RECIPES[name]
+    grows = MODELS[recipe.model].grows
+    small = dict(image_size=32 if grows else 28, feature_dim=8 if recipe.feature_dim else None)
+    recipe = recipe.replace(**small | changes)
+    return Trainer(recipe, load("digits", image_size=32) if grows else digits, "cpu")
 
 
 def copy_of(network):
@@ -32,15 +45,24 @@ def same(state, other):
     return state.keys() == other.keys() and all(torch.equal(state[name], other[name]) for name in state)
 
 
-def biases_before_batch_norm(network):
-    """Names of biases that BatchNorm subtracts again, channel by channel: their gradient is rounding error, or zero."""
+def biases_before_norm(network):
+    """Names of biases that a norm subtracts again, channel by channel: their gradient is rounding error, or zero."""
     names = set()
     for prefix, stack in network.named_modules():
         if isinstance(stack, nn.Sequential):
             for (name, layer), (_, after) in pairwise(stack.named_children()):
-                if isinstance(after, nn.BatchNorm1d | nn.BatchNorm2d) and getattr(layer, "bias", None) is not None:
+                if isinstance(after, nn.BatchNorm2d | nn.InstanceNorm2d) and getattr(layer, "bias", None) is not None:
                     names.add(f"{prefix}.{name}.bias")
     return names
+
+
+def bias_of_the_logit(trainer):
+    """Its name, when the loss compares logits, so that adding a constant to all is free; else nothing."""
+    real, fake, shift = torch.tensor([0.3]), torch.tensor([-0.2]), 0.25
+    if not torch.isclose(trainer.loss.d(real + shift, fake + shift), trainer.loss.d(real, fake)):
+        return set()
+    biases = [(name, p) for name, p in trainer.discriminator.named_parameters() if name.endswith("bias")]
+    return {name for name, p in biases if p.numel() == 1}
 
 
 # --- one step
@@ -49,21 +71,34 @@ def biases_before_batch_norm(network):
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_first_steps_move_every_parameter_and_keep_it_finite(name, precision, tiny, digits):
-    trainer = make(digits, name, **tiny | dict(precision=precision))
+    grow_every = 4 if RECIPES[name].grow_every else 0
+    trainer = make(digits, name, grow_every=grow_every, **tiny | dict(precision=precision))
     networks = (trainer.generator, trainer.discriminator)
     before = [copy_of(network) for network in networks]
     trainer.fit(2 if precision != "fp16" else 10)  # the scaler skips steps until its scale fits
-    for network, old in zip(networks, before, strict=True):
+    if grow_every:
+        trainer.fit(11)  # through all sizes
+    excused = [biases_before_norm(network) for network in networks]
+    excused[1] |= bias_of_the_logit(trainer)
+    for network, old, unmovable in zip(networks, before, excused, strict=True):
         parameters = dict(network.named_parameters())
         assert all(p.dtype == torch.float32 and p.isfinite().all() for p in parameters.values())
-        unmoved = {name for name, p in parameters.items() if torch.equal(p, old[name])}
-        assert unmoved <= biases_before_batch_norm(network)
+        assert {name for name, p in parameters.items() if torch.equal(p, old[name])} <= unmovable
 
 
-def test_only_biases_before_batch_norm_are_excused(trainer):
-    # conv_blocks.0 normalises over positions, and projection.0 has a bias at each: that one does learn
-    assert biases_before_batch_norm(trainer.generator) == {"conv_blocks.1.bias"}
-    assert biases_before_batch_norm(trainer.discriminator) == {"features.0.bias", "features.3.bias"}
+def test_only_biases_before_a_norm_are_excused_and_that_of_a_logit_that_is_compared(tiny, digits):
+    excused = {}
+    for name in ("bce", "dcgan64", "projection", "relativistic"):
+        trainer = make(digits, name, **tiny)
+        networks = (trainer.generator, trainer.discriminator)
+        excused[name] = (*(biases_before_norm(network) for network in networks), bias_of_the_logit(trainer))
+    assert excused == {
+        # conv_blocks.0 normalises over positions, and projection.0 has a bias at each: that one does learn
+        "bce": ({"conv_blocks.1.bias"}, {"features.0.bias", "features.3.bias"}, set()),
+        "dcgan64": ({"stages.1.0.bias"}, {"stages.1.0.bias"}, set()),
+        "projection": ({"upsampling.2.bias", "upsampling.5.bias"}, set(), {"head.linear.bias"}),
+        "relativistic": (set(), set(), {"head.linear.bias"}),
+    }
 
 
 @pytest.fixture
@@ -76,6 +111,10 @@ def batch(trainer):
     return real, labels, trainer.generator(torch.randn(8, 100), fake_labels), fake_labels
 
 
+STYLES = trainers("bce", "projection", "relativistic", "dcgan64_progressive")
+
+
+@STYLES
 def test_d_step_moves_the_discriminator_and_leaves_the_generator_untouched(trainer, batch):
     real, labels, fake, fake_labels = batch
     generator, discriminator = copy_of(trainer.generator), copy_of(trainer.discriminator)
@@ -85,19 +124,22 @@ def test_d_step_moves_the_discriminator_and_leaves_the_generator_untouched(train
     assert not same(copy_of(trainer.discriminator), discriminator)
 
 
+@STYLES
 def test_g_step_moves_the_generator_and_leaves_weights_and_gradients_of_the_discriminator_untouched(trainer, batch):
     real, labels, fake, fake_labels = batch
     trainer.d_step(real, labels, fake.detach(), fake_labels)
     generator = copy_of(trainer.generator)
-    weights = [p.detach().clone() for p in trainer.discriminator.parameters()]
-    gradients = [p.grad.clone() for p in trainer.discriminator.parameters()]
-    trainer.g_step(fake, fake_labels)
+    reached = [p for p in trainer.discriminator.parameters() if p.grad is not None]  # all, unless it still grows
+    weights = [p.detach().clone() for p in reached]
+    gradients = [p.grad.clone() for p in reached]
+    trainer.g_step(fake, fake_labels, real)
     assert not same(copy_of(trainer.generator), generator)
-    for p, weight, gradient in zip(trainer.discriminator.parameters(), weights, gradients, strict=True):
+    for p, weight, gradient in zip(reached, weights, gradients, strict=True):
         assert torch.equal(p, weight)
         assert torch.equal(p.grad, gradient)
 
 
+@trainers("bce", "relativistic")
 def test_metrics_are_what_the_losses_say(trainer, batch):
     real, labels, fake, fake_labels = batch
     with torch.no_grad():
@@ -117,9 +159,10 @@ def test_learning_rates_are_those_of_the_recipe(tiny, digits):
     assert rates == {"learning_rate/G": 0.25, "learning_rate/D": 0.25}
 
 
+@pytest.mark.parametrize("name", ["bce", "projection", "dcgan64_progressive"])
 @pytest.mark.parametrize("ema", [0.05, 0.9])
-def test_average_is_the_one_computed_by_hand_and_buffers_are_copied(ema, tiny, digits):
-    trainer = make(digits, "bce", ema=ema, **tiny)
+def test_average_is_the_one_computed_by_hand_and_buffers_are_copied(name, ema, tiny, digits):
+    trainer = make(digits, name, ema=ema, grow_every=2 if name == "dcgan64_progressive" else 0, **tiny)
     expected = {name: p.detach().clone() for name, p in trainer.generator.named_parameters()}
     for t in range(4):
         trainer.fit(t + 1)
@@ -129,6 +172,7 @@ def test_average_is_the_one_computed_by_hand_and_buffers_are_copied(ema, tiny, d
     for name, p in trainer.averaged.named_parameters():
         torch.testing.assert_close(p, expected[name])
     assert not same(copy_of(trainer.averaged), copy_of(trainer.generator))
+    assert dict(trainer.averaged.named_buffers())
     assert same(dict(trainer.averaged.named_buffers()), dict(trainer.generator.named_buffers()))
     assert trainer.sampler is trainer.averaged
 
@@ -163,7 +207,7 @@ def test_training_leaves_the_random_numbers_of_the_caller_alone(tiny, digits):
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before[1:]  # noqa: NPY002
 
 
-@pytest.mark.parametrize("name", ["bce", "dropout", "spatial"])
+@pytest.mark.parametrize("name", OURS)
 def test_same_seed_gives_the_same_weights_and_another_seed_others(name, tiny, digits):
     weights = []
     for state_of_the_world, seed in ((1, 0), (2, 0), (1, 1)):
@@ -176,15 +220,216 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(name, tiny, di
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_a_trainer_continued_from_its_state_is_bit_identical(precision, tiny, digits):
-    tiny = tiny | dict(precision=precision)
-    straight, first, second = (make(digits, "dropout", **tiny) for _ in range(3))
-    straight.fit(6)
-    first.fit(4)
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("dropout", {}),
+        ("projection", dict(n_dis=2)),  # spectral norm has vectors of its own
+        ("relativistic", dict(penalty_every=3)),
+        ("dcgan64_progressive", dict(grow_every=4)),
+    ],
+)
+def test_a_trainer_continued_from_its_state_is_bit_identical(name, changes, precision, tiny, digits):
+    changes = tiny | changes | dict(precision=precision)
+    straight, first, second = (make(digits, name, **changes) for _ in range(3))
+    straight.fit(9)
+    first.fit(5)  # not a multiple of any rhythm
     second.load_state_dict(first.state_dict())
-    second.fit(6)
+    second.fit(9)
     for network in ("generator", "discriminator", "averaged"):
         assert same(copy_of(getattr(second, network)), copy_of(getattr(straight, network)))
+
+
+# --- two rhythms
+
+
+def test_with_n_dis_3_the_generator_and_its_average_move_every_third_step_and_the_discriminator_always(tiny, digits):
+    trainer = make(digits, "bce", n_dis=3, log_every=1, **tiny)
+    networks = dict(G=trainer.generator, D=trainer.discriminator, average=trainer.averaged)
+    moved, measured = {name: [] for name in networks}, []
+    for step in range(6):
+        before = {name: [p.detach().clone() for p in network.parameters()] for name, network in networks.items()}
+        trainer.fit(step + 1, lambda metrics: measured.append(set(metrics)) or True)
+        for name, network in networks.items():
+            pairs = zip(network.parameters(), before[name], strict=True)
+            moved[name].append(not all(torch.equal(p, old) for p, old in pairs))
+    assert moved == {"G": [False, False, True] * 2, "D": [True] * 6, "average": [False, False, True] * 2}
+    of_d = {"loss/D", "probability/D(x)", "probability/D(G(z))", "gradient_norm/D"}
+    assert measured == [of_d, of_d, of_d | {"loss/G", "gradient_norm/G"}] * 2
+    for optimizer, steps in ((trainer.optimizer_g, 2), (trainer.optimizer_d, 6)):
+        assert {int(state["step"]) for state in optimizer.state.values()} == {steps}
+
+
+@pytest.fixture
+def penalties(monkeypatch):
+    """A loss `counted`, whose only gradient is that of its penalty: 1 for the first weights. Returns its calls."""
+    calls = []
+
+    def penalty(discriminator, real, fake, labels):
+        calls.append((real, fake, labels, torch.is_autocast_enabled("cpu")))
+        return next(discriminator.parameters()).sum()
+
+    def nothing(real, fake):
+        return 0 * (real + fake).sum()
+
+    monkeypatch.setitem(LOSSES, "counted", Loss(nothing, hinge_g, penalty=penalty, penalty_weight=0.5))
+    return calls
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, [0.5, 0.5, 0.5, 0.5, 0.5, 0.5]),
+        (dict(penalty_every=3), [0, 0, 1.5, 0, 0, 1.5]),
+        (dict(penalty_every=2, penalty_weight=4.0), [0, 8, 0, 8, 0, 8]),
+        (dict(penalty_weight=0.0), [0, 0, 0, 0, 0, 0]),
+    ],
+    ids=str,
+)
+def test_a_penalty_comes_every_kth_step_and_is_then_k_times_as_strong(
+    changes, expected, precision, penalties, tiny, digits
+):
+    trainer = make(digits, "bce", loss="counted", **tiny | changes | dict(precision=precision))
+    weights, gradients = next(trainer.discriminator.parameters()), []
+    trainer.fit(6, lambda metrics: gradients.append(weights.grad.unique().tolist()) or True)
+    assert gradients == [[value] for value in expected]
+    assert len(penalties) == 6 // trainer.recipe.penalty_every
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_penalty_is_given_the_batch_its_labels_and_fakes_without_a_graph_in_full_precision(
+    precision, penalties, tiny, digits
+):
+    trainer = make(digits, "bce", loss="counted", **tiny | dict(precision=precision))
+    trainer.fit(1)
+    real, labels = next(batches(trainer.data, 8, seed=0))
+    ((seen, fake, seen_labels, autocast),) = penalties
+    assert torch.equal(seen, real)
+    assert torch.equal(seen_labels, labels)
+    assert (fake.shape, fake.dtype, fake.requires_grad, autocast) == (real.shape, torch.float32, False, False)
+
+
+def test_a_penalty_of_weight_zero_is_none(tiny, digits, monkeypatch):
+    monkeypatch.setitem(LOSSES, "bare", LOSSES["relativistic"]._replace(penalty=None))
+    one = make(digits, "relativistic", penalty_every=1, penalty_weight=0, **tiny)
+    other = make(digits, "relativistic", loss="bare", **tiny)
+    for trainer in (one, other):
+        trainer.fit(3)
+    assert same(copy_of(one.generator), copy_of(other.generator))
+    assert same(copy_of(one.discriminator), copy_of(other.discriminator))
+
+
+# --- what a loss is given
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_fakes_have_the_labels_of_the_batch_where_the_loss_pairs_them_and_random_ones_elsewhere(loss, tiny, digits):
+    trainer = make(digits, "bce", loss=loss, **tiny | dict(batch_size=32))
+    asked, judged = [], []
+    trainer.generator.register_forward_hook(lambda network, inputs, images: asked.append(inputs[1]))
+    trainer.discriminator.register_forward_hook(lambda network, inputs, logits: judged.append(inputs[1]))
+    trainer.fit(1)
+    _, labels = next(batches(trainer.data, 32, seed=0))
+    (fake_labels,) = asked
+    assert torch.equal(fake_labels, labels) == LOSSES[loss].paired
+    assert torch.equal(judged[0], labels)  # the reals
+    assert all(torch.equal(some, fake_labels) for some in (judged[1], judged[-1]))  # both networks' look at the fakes
+
+
+def test_a_relative_loss_compares_the_fakes_with_reals_of_their_labels(tiny, digits, monkeypatch):
+    compared, drawn = [], []
+    loss = LOSSES["relativistic"]
+    monkeypatch.setitem(
+        LOSSES, "relativistic", loss._replace(g=lambda *logits: compared.append(logits) or loss.g(*logits))
+    )
+    trainer = make(digits, "relativistic", **tiny)
+    trainer.generator.register_forward_hook(lambda network, inputs, images: drawn.append((images, inputs[1])))
+    trainer.fit(1)
+    (fake_logits, real_logits), (fake, fake_labels) = compared[0], drawn[0]
+    real, labels = next(batches(trainer.data, 8, seed=0))
+    with torch.no_grad():  # the discriminator has not moved since
+        torch.testing.assert_close(fake_logits, trainer.discriminator(fake, fake_labels))
+        torch.testing.assert_close(real_logits, trainer.discriminator(real, labels))
+        assert not torch.allclose(real_logits, trainer.discriminator(real, (labels + 1) % 10))
+    assert torch.equal(fake_labels, labels)
+    assert not real_logits.requires_grad
+
+
+# --- growing
+
+
+@pytest.mark.parametrize(
+    ("stage", "growth"),
+    [(0, 0), (0.5, 0), (0.99, 0), (1, 0), (1.25, 0.5), (1.5, 1), (1.75, 1), (2, 1), (2.25, 1.5), (2.5, 2), (3, 2)],
+)
+def test_every_size_but_the_first_is_faded_in_during_the_first_half_of_its_time(stage, growth):
+    assert growth_at(stage) == growth
+
+
+def test_all_networks_grow_in_step(tiny, digits):
+    trainer = make(digits, "dcgan64_progressive", grow_every=4, **tiny)
+    networks = (trainer.generator, trainer.discriminator, trainer.averaged)
+    grown = []
+    for step in range(14):
+        trainer.fit(step + 1)
+        grown.append({network.growth.item() for network in networks})
+    expected = [0, 0, 0, 0, 0, 0.5, 1, 1, 1, 1.5, 2, 2, 2, 2]
+    assert grown == [{growth} for growth in expected]
+
+
+def test_a_trainer_says_when_its_networks_work_at_full_size(tiny, digits):
+    trainer = make(digits, "dcgan64_progressive", grow_every=4, **tiny)
+    for step in range(14):
+        assert trainer.grown == (step > 0 and trainer.sampler.growth.item() == 2), f"after {step} steps"
+        trainer.fit(step + 1)
+
+
+def test_networks_that_do_not_grow_are_whole_from_the_start(tiny, digits):
+    assert make(digits, "bce", **tiny).grown
+    trainer = make(digits, "dcgan64_progressive", grow_every=0, **tiny)
+    for step in range(3):
+        assert trainer.grown
+        assert (trainer.generator.growth, trainer.discriminator.growth) == (2, 2)
+        trainer.fit(step + 1)
+
+
+def test_a_growing_trainer_draws_larger_pixels_until_it_is_grown(tiny, digits):
+    trainer = make(digits, "dcgan64_progressive", grow_every=2, **tiny)
+    trainer.fit(1)
+    images = trainer.sampler(torch.randn(2, 100), torch.tensor([3, 4]))
+    assert torch.equal(images[:, :, ::4, ::4].repeat_interleave(4, 2).repeat_interleave(4, 3), images)
+    trainer.fit(6)
+    images = trainer.sampler(torch.randn(2, 100), torch.tensor([3, 4]))
+    assert not torch.equal(images[:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3), images)
+
+
+# --- memory
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_memory_format_changes_nothing_but_the_speed(name, tiny, digits, monkeypatch):
+    gradients = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        monkeypatch.setattr("cgan_lib.training._best_memory_format", lambda network, layout=layout: layout)
+        # a first step of Adam is as long for the smallest gradient as for the largest: the sign of a rounding error
+        trainer = make(digits, name, lr=1e-9, lr_d=1e-9, penalty_every=1, **tiny)
+        trainer.fit(1)
+        gradients.append([p.grad for p in trainer.parameters_g + trainer.parameters_d if p.grad is not None])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_networks_with_instance_norm_lie_channel_by_channel_and_the_others_pixel_by_pixel(name, tiny, digits):
+    trainer = make(digits, name, **tiny)
+    for network in (trainer.generator, trainer.discriminator):
+        by_channel = any(isinstance(layer, nn.InstanceNorm2d) for layer in network.modules())
+        layout = torch.contiguous_format if by_channel else torch.channels_last
+        kernels = [p for p in network.parameters() if p.ndim == 4]
+        assert kernels
+        assert all(p.is_contiguous(memory_format=layout) for p in kernels)
+    assert by_channel == name.startswith("dcgan64")
 
 
 # --- divergence

@@ -3,22 +3,28 @@
     python tools/ship.py classifier
     python tools/ship.py generators [RECIPE …] [--seconds 300]
 
-Every generator gets the same time on this machine and is stored in half precision, with its steps and seconds.
+Every generator gets the same time on this machine and is stored in half precision, with its steps and seconds; its
+picture goes to output_images/gallery/. Nothing else should run meanwhile.
 """
 
 import argparse
 import os
 import tempfile
 import time
+from pathlib import Path
 
 import torch
 
-from cgan_lib import evaluate, load, train
+from cgan_lib import evaluate, generate, load, load_generator, train
+from cgan_lib.checkpoint import write_atomically
 from cgan_lib.data import to_unit
 from cgan_lib.evaluation.classifier import SHIPPED, save_classifier, train_classifier
+from cgan_lib.logbook import png
 from cgan_lib.paths import home
+from cgan_lib.sampling import tile
 from cgan_lib.weights import PRETRAINED, save_generator
 
+GALLERY = Path(__file__).resolve().parents[1] / "output_images" / "gallery"
 RECIPES = ["bce", "dcgan64", "projection", "relativistic"]
 
 
@@ -40,6 +46,9 @@ def ship_generator(recipe: str, seconds: float) -> None:
         run = train(recipe, run="shipped", steps=steps)
         path = PRETRAINED / f"{recipe}.safetensors"
         save_generator(run.generator, path, run.recipe.model, half=True, steps=run.step, seconds=round(run.seconds))
+        z, labels = run.fixed_inputs()
+        picture = png(tile(generate(load_generator(path), labels, z=z)), scale=2 if run.recipe.image_size < 64 else 1)
+        write_atomically(GALLERY / f"{recipe}.png", picture)
         print(f"{recipe}: {run.step:,} steps in {run.seconds:.0f} s, {evaluate(run.generator)}", flush=True)
 
 

@@ -17,6 +17,7 @@ from cgan_lib.models.layers import (
     FlattenPixels,
     LabelPlane,
     check_image,
+    config_of,
     downsample,
     quarter,
     quiet_labels_init,
@@ -74,16 +75,11 @@ class BCEGenerator(ConditionalGenerator):
     @staticmethod
     def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
         """The constructor arguments that a state dict of this family was made with, read off its shapes."""
-        num_classes, embed_dim = state["label_embedding.weight"].shape
-        rows, columns = state["projection.0.weight"].shape
-        base_channels = len(state["conv_blocks.0.weight"])
-        return dict(
-            latent_dim=columns - embed_dim,
-            num_classes=num_classes,
+        return config_of(
+            state,
+            "projection.0",
+            base_channels=len(state["conv_blocks.0.weight"]),
             channels=state["conv_blocks.4.weight"].shape[1],
-            image_size=4 * isqrt(rows // base_channels),
-            embed_dim=embed_dim,
-            base_channels=base_channels,
         )
 
 
@@ -150,16 +146,11 @@ class DropoutGenerator(ConditionalGenerator):
     @staticmethod
     def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
         """The constructor arguments that a state dict of this family was made with, read off its shapes."""
-        num_classes, embed_dim = state["label_embedding.weight"].shape
-        rows, columns = state["dense.0.weight"].shape
-        base_channels = state["upsampling.0.weight"].shape[0]
-        return dict(
-            latent_dim=columns - embed_dim,
-            num_classes=num_classes,
+        return config_of(
+            state,
+            "dense.0",
+            base_channels=len(state["upsampling.0.weight"]),
             channels=state["upsampling.3.weight"].shape[1],
-            image_size=4 * isqrt(rows // base_channels),
-            embed_dim=embed_dim,
-            base_channels=base_channels,
         )
 
 

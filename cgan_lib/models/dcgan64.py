@@ -135,21 +135,13 @@ class _Growing:
 class GrowingGenerator(_Growing, DCGAN64Generator):
     """`DCGAN64Generator` with a way out to an image at every size that it passes while it grows."""
 
-    def __init__(
-        self,
-        latent_dim: int = 100,
-        num_classes: int = 10,
-        channels: int = 1,
-        image_size: int = 64,
-        embed_dim: int = 100,
-        base_channels: int = 512,
-    ):
-        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
-        self._prepare(image_size)
+    def __init__(self, *arguments: int, **options: int):
+        super().__init__(*arguments, **options)
+        self._prepare(self.config["image_size"])
         self.early_to_image = nn.ModuleList()  # for 16×16, then 32×32
         for size in range(self.grown):
-            width = base_channels // 2 ** (len(self.stages) - 1 - self.grown + size)
-            self.early_to_image.append(nn.Sequential(upsample(width, channels), nn.Tanh()))
+            width = self.config["base_channels"] // 2 ** (len(self.stages) - 1 - self.grown + size)
+            self.early_to_image.append(nn.Sequential(upsample(width, self.config["channels"]), nn.Tanh()))
         dcgan_init(self.early_to_image)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
@@ -171,20 +163,13 @@ class GrowingGenerator(_Growing, DCGAN64Generator):
 class GrowingDiscriminator(_Growing, DCGAN64Discriminator):
     """`DCGAN64Discriminator` with a way in for the image at every size that it passes while it grows."""
 
-    def __init__(
-        self,
-        num_classes: int = 10,
-        channels: int = 1,
-        image_size: int = 64,
-        base_channels: int = 64,
-        dropout: float = 0.5,
-    ):
-        super().__init__(num_classes, channels, image_size, base_channels, dropout)
-        self._prepare(image_size)
+    def __init__(self, *arguments: float, **options: float):
+        super().__init__(*arguments, **options)
+        self._prepare(self.image_size)
         self.early_from_image = nn.ModuleList()  # for 16×16, then 32×32
         for size in range(self.grown):
-            width = base_channels * 2 ** (self.grown - size)
-            self.early_from_image.append(nn.Sequential(downsample(channels + 1, width), nn.LeakyReLU(LEAK)))
+            width = self.stages[self.grown - size][0].out_channels
+            self.early_from_image.append(nn.Sequential(downsample(self.channels + 1, width), nn.LeakyReLU(LEAK)))
         dcgan_init(self.early_from_image)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:

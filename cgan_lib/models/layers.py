@@ -7,6 +7,8 @@ A label is one integer; an image is a map of numbers. Three ways to join them:
     map      Embedding → h·w numbers, h < H     (N,) → (N, 1, h, w)    one more feature channel  generator
 """
 
+from math import isqrt
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -73,6 +75,22 @@ class Dropout(nn.Module):
         return x * mask * (256 / (256 - dropped))
 
 
+class Clamp(nn.Module):
+    """Cut to [-1, 1], but let through every gradient that leads back inside.
+
+    tanh goes flat where a pixel is black, so that a generator without norm layers, once it draws all black, is stuck.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not x.requires_grad:
+            return x.clamp(-1, 1)
+        cut = x + (x.clamp(-1, 1) - x).detach()  # its gradient with respect to x is 1 everywhere
+        cut.register_hook(
+            lambda gradient: gradient.where(((x >= -1) | (gradient < 0)) & ((x <= 1) | (gradient > 0)), 0)
+        )
+        return cut
+
+
 class ConditionalGenerator(nn.Module):
     """Base of all generators: keeps the constructor arguments in `config`, so that a weight file can carry them."""
 
@@ -99,6 +117,20 @@ class ConditionalGenerator(nn.Module):
             embed_dim=embed_dim,
             base_channels=base_channels,
         )
+
+
+def config_of(state: dict[str, Tensor], dense: str, base_channels: int, channels: int) -> dict[str, int]:
+    """Constructor arguments of a generator whose layer `dense` turns `z` and a label vector into the first map."""
+    num_classes, embed_dim = state["label_embedding.weight"].shape
+    rows, columns = state[f"{dense}.weight"].shape  # (base_channels · side · side, latent_dim + embed_dim)
+    return dict(
+        latent_dim=columns - embed_dim,
+        num_classes=num_classes,
+        channels=channels,
+        image_size=4 * isqrt(rows // base_channels),
+        embed_dim=embed_dim,
+        base_channels=base_channels,
+    )
 
 
 def quarter(image_size: int) -> int:

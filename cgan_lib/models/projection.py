@@ -5,18 +5,18 @@ Discriminators: images `x` (N, C, H, W) and `labels` (N,) → logits (N,), the s
 eq. 3): how real the features look, and how well they agree with an embedding of the class.
 """
 
-from math import isqrt
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from cgan_lib.models.layers import (
     LEAK,
+    Clamp,
     ConditionalGenerator,
     DenseToMaps,
     Dropout,
     check_image,
+    config_of,
     downsample,
     quarter,
     quiet_labels_init,
@@ -61,16 +61,8 @@ class ProjectionGenerator(ConditionalGenerator):
     @staticmethod
     def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
         """The constructor arguments that a state dict of this family was made with, read off its shapes."""
-        num_classes, embed_dim = state["label_embedding.weight"].shape
-        rows, columns = state["dense.weight"].shape
-        base_channels = len(state["upsampling.0.weight"])
-        return dict(
-            latent_dim=columns - embed_dim,
-            num_classes=num_classes,
-            channels=len(state["upsampling.8.weight"]),
-            image_size=4 * isqrt(rows // base_channels),
-            embed_dim=embed_dim,
-            base_channels=base_channels,
+        return config_of(
+            state, "dense", base_channels=len(state["upsampling.0.weight"]), channels=len(state["upsampling.8.weight"])
         )
 
 
@@ -176,7 +168,7 @@ class ResidualGenerator(ConditionalGenerator):
             upsample(c // 2, c // 4),  # (N, c/4, 4s, 4s)
             nn.LeakyReLU(LEAK),
             nn.Conv2d(c // 4, channels, kernel_size=3, padding=1),  # (N, C, 4s, 4s)
-            nn.Tanh(),
+            Clamp(),
         )
         residual_init(self)
 
@@ -187,16 +179,8 @@ class ResidualGenerator(ConditionalGenerator):
     @staticmethod
     def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
         """The constructor arguments that a state dict of this family was made with, read off its shapes."""
-        num_classes, embed_dim = state["label_embedding.weight"].shape
-        rows, columns = state["dense.weight"].shape
-        base_channels = state["upsampling.1.weight"].shape[0]
-        return dict(
-            latent_dim=columns - embed_dim,
-            num_classes=num_classes,
-            channels=len(state["upsampling.5.weight"]),
-            image_size=4 * isqrt(rows // base_channels),
-            embed_dim=embed_dim,
-            base_channels=base_channels,
+        return config_of(
+            state, "dense", base_channels=len(state["upsampling.1.weight"]), channels=len(state["upsampling.5.weight"])
         )
 
 

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 from torchvision import datasets
 
-from cgan_lib import RECIPES, UserError
-from cgan_lib.checkpoint import load_generator
+from cgan_lib import RECIPES, Recipe, UserError, load, load_generator
 from cgan_lib.data import DATASETS
 from cgan_lib.losses import LOSSES
 from cgan_lib.models import MODELS
@@ -17,10 +17,16 @@ from cgan_lib.training import Trainer
 
 N, LATENT = 8, 6
 SHAPES = [dict(channels=c, num_classes=k, image_size=s) for c, k, s in product((1, 3), (10, 4), (28, 32))]
+PENALTIES = [name for name, loss in LOSSES.items() if loss.penalty]
+GROWTHS = [(model, growth) for model, family in MODELS.items() for growth in ((0, 0.5, 1) if family.grows else (None,))]
 
 
 def describe(shape):
     return "x".join(str(value) for value in shape.values())
+
+
+def options(model):
+    return dict.fromkeys(MODELS[model].options, 8)
 
 
 @pytest.fixture(params=MODELS)
@@ -38,7 +44,8 @@ def nets(request, model):
         shape=shape,
         config=dict(latent_dim=LATENT, embed_dim=5, base_channels=8, **shape),
         generator=family.generator(latent_dim=LATENT, embed_dim=5, base_channels=8, **shape).eval(),
-        discriminator=family.discriminator(base_channels=8, dropout=0.25, **shape).eval(),
+        discriminator=family.discriminator(base_channels=8, dropout=0.25, **options(model), **shape).eval(),
+        grows=family.grows,
         z=torch.randn(N, LATENT),
         labels=torch.arange(N) % shape["num_classes"],
         x=torch.rand(N, shape["channels"], shape["image_size"], shape["image_size"]) * 2 - 1,
@@ -87,12 +94,22 @@ def test_an_image_does_not_depend_on_its_neighbours_in_evaluation_mode(nets):
     torch.testing.assert_close(together[3:4], alone, atol=1e-5, rtol=0)
 
 
+def biases_before_instance_norm(network):
+    """Names of biases that InstanceNorm takes away again, in evaluation mode too: their gradient is rounding error."""
+    stacks = [(prefix, stack) for prefix, stack in network.named_modules() if isinstance(stack, nn.Sequential)]
+    return {f"{prefix}.0.bias" for prefix, stack in stacks if isinstance([*stack, None, None][1], nn.InstanceNorm2d)}
+
+
 def test_gradients_reach_every_parameter_of_both_networks(nets):
     # In evaluation mode: in training mode BatchNorm takes away whatever a bias before it adds.
-    nets.discriminator(nets.generator(nets.z, nets.labels), nets.labels).sum().backward()
+    for growth in (0, 0.5, 1.5) if nets.grows else (None,):  # each size has ways in and out of its own
+        for network in (nets.generator, nets.discriminator):
+            if nets.grows:
+                network.grow(growth)
+        nets.discriminator(nets.generator(nets.z, nets.labels), nets.labels).sum().backward()
     for network in (nets.generator, nets.discriminator):
-        idle = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
-        assert idle == []
+        idle = {name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()}
+        assert idle <= biases_before_instance_norm(network)
 
 
 def test_dropout_acts_in_training_mode_only(nets):
@@ -119,39 +136,80 @@ def test_a_plain_state_dict_is_recognised(nets, tmp_path):
 
 @pytest.mark.parametrize("wrong", [(1, 24, 24), (1, 28, 32), (3, 28, 28), (1, 28)], ids=str)
 def test_discriminator_refuses_other_images_and_says_what_it_reads(model, wrong):
-    discriminator = MODELS[model].discriminator(base_channels=8)
+    discriminator = MODELS[model].discriminator(base_channels=8, image_size=28)
     with pytest.raises(UserError, match=r"reads \(N, 1, 28, 28\), got \(2, .*image_size=28"):
         discriminator(torch.zeros(2, *wrong), torch.zeros(2, dtype=torch.long))
 
 
 @pytest.mark.parametrize("size", [30, 4, 0])
 def test_sizes_that_two_strides_do_not_divide_are_refused(model, size):
-    for network in MODELS[model]:
+    for network in (MODELS[model].generator, MODELS[model].discriminator):
         with pytest.raises(UserError, match=f"image_size {size} .*multiple of 4, at least 8"):
             network(image_size=size)
+
+
+@pytest.mark.parametrize("width", [0, 3, 6])
+def test_a_width_whose_parts_would_be_lost_is_refused(model, width):
+    with pytest.raises(UserError, match=f"base_channels {width} must be a multiple of 4"):
+        MODELS[model].generator(base_channels=width, image_size=32)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize(("model", "growth"), GROWTHS)
+def test_penalties_have_the_gradients_that_finite_differences_say(model, growth, penalty):
+    """Second derivatives of the whole discriminator, in one random direction of its weights."""
+    torch.manual_seed(0)
+    discriminator = MODELS[model].discriminator(base_channels=4, image_size=16, **options(model)).eval().double()
+    if growth is not None:
+        discriminator.grow(growth)
+    real, fake = torch.randn(2, 4, 1, 16, 16, dtype=torch.double)
+    parameters = list(discriminator.parameters())
+    direction = [torch.randn_like(p) for p in parameters]
+    start = [p.detach().clone() for p in parameters]
+
+    def value(shift):
+        for p, old, d in zip(parameters, start, direction, strict=True):
+            p.data = old + shift * d
+        torch.manual_seed(1)  # the same points between reals and fakes
+        return LOSSES[penalty].penalty(discriminator, real, fake, torch.arange(4))
+
+    value(0).backward()
+    slope = sum((p.grad * d).sum() for p, d in zip(parameters, direction, strict=True) if p.grad is not None)
+    step = 1e-8  # so small that no LeakyReLU changes its side: there the penalty jumps
+    assert slope.abs() > 1e-4
+    torch.testing.assert_close(slope, (value(step) - value(-step)).detach() / (2 * step), rtol=1e-5, atol=1e-7)
 
 
 # --- losses
 
 
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-def test_losses_are_finite_scalars_that_pull_the_logits_the_right_way(loss):
-    real, fake = (torch.tensor([-100.0, -1.0, 0.0, 1.0, 100.0], requires_grad=True) for _ in "rf")
-    d = loss.d(real, fake)
-    d.backward()
-    assert d.shape == ()
-    assert d.isfinite()
-    assert (real.grad <= 0).all()  # the discriminator wants real logits higher …
-    assert (fake.grad >= 0).all()  # … and fake ones lower
-    assert real.grad[1:3].all()
-    assert fake.grad[1:3].all()
-    fake.grad = None
-    g = loss.g(fake)
-    g.backward()
-    assert g.shape == ()
-    assert g.isfinite()
-    assert (fake.grad <= 0).all()  # the generator wants the opposite
-    assert fake.grad[1:3].all()
+@pytest.fixture(params=LOSSES.values(), ids=LOSSES)
+def loss(request):
+    return request.param
+
+
+def price(loss, side, real, fake):
+    return loss.d(real, fake) if side == "D" else loss.g(fake, *[real] * loss.relative)
+
+
+@pytest.mark.parametrize("side", "DG")
+def test_losses_are_finite_scalars_wherever_the_logits_are(loss, side):
+    for scale in (0, 1, 1e4, -1e4):
+        value = price(loss, side, scale * torch.tensor([1.0, 2.0]), scale * torch.tensor([-1.0, 3.0]))
+        assert value.shape == ()
+        assert value.isfinite()
+
+
+def test_losses_pull_the_logits_of_a_network_that_is_wrong_the_right_way(loss):
+    low, high = torch.tensor([-100.0, -1.0, 0.0]), torch.tensor([100.0, 1.0, 0.5])
+    real, fake = low.clone().requires_grad_(), high.clone().requires_grad_()  # the discriminator is wrong
+    price(loss, "D", real, fake).backward()
+    assert (real.grad < 0).all()  # it wants real logits higher …
+    assert (fake.grad > 0).all()  # … and fake ones lower
+    real, fake = high.clone().requires_grad_(), low.clone().requires_grad_()  # the generator is found out
+    price(loss, "G", real, fake).backward()
+    assert (fake.grad <= 0).all()  # it wants the opposite
+    assert fake.grad[1:].all()
 
 
 # --- recipes
@@ -172,15 +230,41 @@ def test_recipes_build_what_they_describe(recipe):
     assert {layer.p for layer in discriminator.modules() if isinstance(layer, Dropout)} == {recipe.dropout}
 
 
+@pytest.fixture(scope="session")
+def small_digits():
+    return load("digits", image_size=16)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_model_trains_with_every_loss(model, loss, tiny, digits):
-    recipe = RECIPES[model].replace(loss=loss, **tiny)
-    trainer = Trainer(recipe, digits)
-    before = [p.clone() for p in trainer.generator.parameters()]
-    trainer.fit(2)
+def test_every_model_trains_with_every_loss_in_every_precision(model, loss, precision, small_digits):
+    recipe = Recipe(
+        "contract",
+        model,
+        loss=loss,
+        precision=precision,
+        image_size=16,
+        latent_dim=LATENT,
+        embed_dim=5,
+        base_channels=8,
+        base_channels_d=4,
+        dropout=0.25,
+        batch_size=8,
+        ema=0.5,
+        grow_every=4 if MODELS[model].grows else 0,
+        **options(model),
+    )
+    trainer = Trainer(recipe, small_digits)
+    weights = [p for p in trainer.parameters_g + trainer.parameters_d if p.ndim > 1]
+    before = [p.detach().clone() for p in weights]
+
+    def some_have_not_moved(metrics):
+        return any(torch.equal(p, old) for p, old in zip(weights, before, strict=True))
+
+    trainer.fit(20, some_have_not_moved)  # growing takes its time, and so does finding the scale of fp16
     trainer.check_finite()
-    assert trainer.step == 2
-    assert not all(torch.equal(a, b) for a, b in zip(before, trainer.generator.parameters(), strict=True))
+    assert all(p.dtype == torch.float32 for p in weights)
+    assert not some_have_not_moved(None)
 
 
 # --- data sets
@@ -190,9 +274,3 @@ def test_every_model_trains_with_every_loss(model, loss, tiny, digits):
 def test_data_sets_exist_in_torchvision_and_every_class_has_a_name(name):
     class_name, class_names = DATASETS[name]
     assert len(getattr(datasets, class_name).classes) == len(class_names) == len(set(class_names))
-
-
-@pytest.mark.parametrize("width", [0, 3, 6])
-def test_a_width_whose_parts_would_be_lost_is_refused(model, width):
-    with pytest.raises(UserError, match="multiple of 4"):
-        MODELS[model].generator(base_channels=width)

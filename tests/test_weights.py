@@ -1,0 +1,545 @@
+"""Weight files: ours come back pixel by pixel, those of others are recognised, and none of them is trusted."""
+
+import inspect
+import json
+import pickle
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from test_checkpoint import DAMAGES
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+import cgan_lib.weights
+from cgan_lib import RECIPES, UserError, generate, load_generator, open_run, pretrained, train
+from cgan_lib.checkpoint import checkpoints
+from cgan_lib.evaluation import classifier
+from cgan_lib.evaluation.classifier import SHIPPED
+from cgan_lib.evaluation.scores import read
+from cgan_lib.models import MODELS
+from cgan_lib.weights import PREFERRED, PRETRAINED, SUFFIXES, facts, save_generator
+
+SMALL = dict(latent_dim=7, num_classes=4, channels=3, image_size=32, embed_dim=5, base_channels=8)
+# The public folder of the bce family: its constructor arguments, under the names that its authors gave them
+VIOLETA = dict(noise_dim=100, num_classes=10, img_size=28)
+PROJECTION = dict(latent_dim=64, embed_dim=32, base_channels_g=16, base_channels_d=48, feature_dim=96, num_classes=10)
+
+
+def build(model, seed=0, **config):
+    """A generator none of whose numbers is trivial: a pass in training mode has moved the BatchNorm statistics."""
+    torch.manual_seed(seed)
+    network = MODELS[model].generator(**config)
+    with torch.no_grad():
+        network(torch.randn(8, network.config["latent_dim"]), torch.arange(8) % network.config["num_classes"])
+    return network.eval()
+
+
+def same_pixels(one, other):
+    labels = list(range(one.config["num_classes"]))
+    return torch.equal(generate(one, labels), generate(other, labels))
+
+
+@pytest.fixture(params=MODELS)
+def model(request):
+    return request.param
+
+
+@pytest.fixture
+def generator(model):
+    return build(model, **SMALL)
+
+
+@pytest.fixture
+def weights():
+    """A state dict of `bce`, small."""
+    return build("bce", **SMALL).state_dict()
+
+
+# --- ours
+
+
+def test_saved_and_loaded_a_generator_draws_the_same_pixels(generator, model, tmp_path):
+    path = save_generator(generator, tmp_path / "new" / "weights.safetensors", model)
+    loaded = load_generator(path)
+    assert type(loaded) is type(generator)
+    assert loaded.config == SMALL
+    assert not loaded.training
+    assert same_pixels(loaded, generator)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".bin", ".safetensors"])
+def test_a_state_dict_without_a_description_loads_by_its_shapes(generator, tmp_path, suffix):
+    path = tmp_path / f"weights{suffix}"
+    (save_file if suffix == ".safetensors" else torch.save)(generator.state_dict(), path)
+    loaded = load_generator(path)
+    assert loaded.config == SMALL
+    assert same_pixels(loaded, generator)
+
+
+def test_a_half_grown_generator_comes_back_half_grown(tmp_path):
+    network = build("growing", **SMALL)
+    network.grow(0.25)
+    loaded = load_generator(save_generator(network, tmp_path / "weights.safetensors", "growing"))
+    assert loaded.growth == 0.25
+    assert same_pixels(loaded, network)
+
+
+def test_half_precision_takes_half_the_room_and_draws_nearly_the_same(generator, model, tmp_path):
+    whole = save_generator(generator, tmp_path / "whole.safetensors", model)
+    half = save_generator(generator, tmp_path / "half.safetensors", model, half=True)
+    headers = [int.from_bytes(path.read_bytes()[:8], "little") for path in (whole, half)]
+    sizes = [path.stat().st_size - header for path, header in zip((whole, half), headers, strict=True)]
+    assert sizes[1] / sizes[0] == pytest.approx(0.5, abs=0.02)
+    loaded = load_generator(half)
+    assert {p.dtype for p in loaded.parameters()} == {torch.float32}
+    images = [generate(network, [0, 1, 2, 3]).int() for network in (generator, loaded)]
+    assert (images[0] - images[1]).abs().max() <= 2
+
+
+def test_a_file_says_what_it_holds(generator, model, tmp_path):
+    path = save_generator(generator, tmp_path / "weights.safetensors", model, steps=300, seconds=2.5, by="us")
+    said = facts(path)
+    assert json.loads(said.pop("config")) == SMALL
+    assert said == dict(model=model, steps="300", seconds="2.5", by="us")
+
+
+def test_the_newest_checkpoint_of_a_run_loads_with_its_averaged_weights(finished):
+    loaded = load_generator(checkpoints(finished.folder / "checkpoints")[-1])
+    assert same_pixels(loaded, finished.generator)
+    assert not same_pixels(loaded, finished.last_generator())
+
+
+@pytest.mark.parametrize("name", {recipe.model: name for name, recipe in RECIPES.items() if not recipe.ema}.values())
+def test_a_checkpoint_without_an_average_gives_the_generator_and_never_the_discriminator(name, tiny):
+    run = train(name, steps=2, **tiny)
+    loaded = load_generator(checkpoints(run.folder / "checkpoints")[-1])
+    assert type(loaded) is type(run.generator)
+    assert same_pixels(loaded, run.generator)
+
+
+def test_a_run_folder_gives_the_generator_that_draws_its_samples(finished):
+    assert same_pixels(load_generator(finished.folder), finished.generator)
+    assert same_pixels(load_generator("logs/digits/bce/ci"), open_run(finished.folder).generator)  # as `short` prints
+
+
+# --- folders of others
+
+
+@pytest.fixture(scope="module")
+def violeta():
+    """The generator that the public folder holds, which has the default sizes, with other weights."""
+    return build("bce")
+
+
+@pytest.fixture(scope="module")
+def projection():
+    return build("projection", latent_dim=64, embed_dim=32, base_channels=16)
+
+
+@pytest.fixture
+def write_folder(tmp_path):
+    """A function: write a folder of `files`, name → what to save, and a configuration as text, if any."""
+
+    def write(config=None, **files) -> Path:
+        folder = tmp_path / "published"
+        folder.mkdir()
+        for name, content in files.items():
+            torch.save(content, folder / name)
+        if config is not None:
+            (folder / "generator_config.json").write_bytes(config if isinstance(config, bytes) else config.encode())
+        return folder
+
+    return write
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("config", [None, json.dumps(VIOLETA), "{}", '{"framework": "pytorch"}'])
+def test_a_folder_like_the_public_one_loads_with_or_without_its_configuration(violeta, write_folder, config):
+    state = violeta.state_dict()
+    assert {name.rsplit(".", 1)[0] for name in state} == {
+        *("label_embedding", "projection.0", "conv_blocks.0", "conv_blocks.1", "conv_blocks.2", "conv_blocks.4")
+    }
+    folder = write_folder(config, **{"mnist_cgan_generator.pth": state})
+    assert same_pixels(load_generator(folder), violeta)
+    assert same_pixels(load_generator(str(folder / "mnist_cgan_generator.pth")), violeta)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("config", [None, json.dumps(PROJECTION)])
+def test_a_projection_folder_loads_its_best_generator_and_infers_what_the_configuration_leaves_out(
+    projection, write_folder, config
+):
+    checkpoint = {"generator": build("projection", seed=1, **projection.config).state_dict(), "epoch": 3}
+    folder = write_folder(config, **{"best_generator.pth": projection.state_dict(), "checkpoint.pt": checkpoint})
+    (folder / "architecture.py").write_text("raise SystemExit('read, never run')")
+    loaded = load_generator(folder)
+    assert loaded.config == projection.config
+    assert same_pixels(loaded, projection)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (dict(latent_dim=50), r"latent_dim=50 \(is 64\)"),
+        (dict(base_channels_g=384), r"base_channels=384 \(is 16\)"),
+        (dict(embed_dim="32"), r"embed_dim='32' \(is 32\)"),
+        (dict(image_size=64, num_classes=9), r"num_classes=9 \(is 10\), image_size=64 \(is 28\)"),
+    ],
+    ids=str,
+)
+def test_a_configuration_that_says_otherwise_is_reported_and_overruled(projection, write_folder, wrong, message):
+    folder = write_folder(json.dumps(PROJECTION | wrong), **{"best_generator.pth": projection.state_dict()})
+    with pytest.warns(UserWarning, match=rf"beside best_generator\.pth says {message}: the tensors were believed"):
+        loaded = load_generator(folder)
+    assert loaded.config == projection.config
+    assert same_pixels(loaded, projection)
+
+
+def test_the_warning_points_at_the_line_that_loads(projection, write_folder):
+    folder = write_folder('{"latent_dim": 1}', **{"best_generator.pth": projection.state_dict()})
+    with pytest.warns(UserWarning, match="latent_dim") as caught:
+        load_generator(folder)
+    assert caught[0].filename == __file__
+
+
+def test_a_configuration_file_is_compared_also_where_the_weights_describe_themselves(projection, tmp_path):
+    save_generator(projection, tmp_path / "model.safetensors", "projection")
+    (tmp_path / "generator_config.json").write_text(json.dumps({"arguments": {"latent_dim": 50}}))
+    with pytest.warns(UserWarning, match=r"latent_dim=50 \(is 64\)"):
+        load_generator(tmp_path)
+
+
+UNREADABLE = ["{", "", "[1]", "3", "null", '"text"', '{"arguments": 3}', '{"arguments": [1]}', b"\xff\xfe"]
+
+
+@pytest.mark.parametrize("config", UNREADABLE, ids=repr)
+def test_a_configuration_that_cannot_be_read_is_reported_and_done_without(projection, write_folder, config):
+    folder = write_folder(config, **{"best_generator.pth": projection.state_dict()})
+    with pytest.warns(UserWarning, match=r"generator_config\.json cannot be read: the tensors were believed"):
+        loaded = load_generator(folder)
+    assert same_pixels(loaded, projection)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (dict(config=json.dumps({**SMALL, "latent_dim": "many"})), r"latent_dim='many' \(is 7\)"),
+        (dict(config=json.dumps({**SMALL, "image_size": 30})), r"image_size=30 \(is 32\)"),
+        (dict(config="{"), "cannot be read"),
+        (dict(config="[1]"), "cannot be read"),
+    ],
+)
+def test_descriptions_inside_the_file_that_do_not_fit_are_reported_too(tmp_path, weights, metadata, message):
+    save_file(weights, tmp_path / "weights.safetensors", metadata)
+    with pytest.warns(UserWarning, match=message):
+        assert load_generator(tmp_path / "weights.safetensors").config == SMALL
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("metadata", [dict(model="stylegan"), dict(config=json.dumps({**SMALL, "depth": 3}))])
+def test_what_else_a_file_says_about_itself_does_not_matter(tmp_path, weights, metadata):
+    save_file(weights, tmp_path / "weights.safetensors", metadata)
+    assert load_generator(tmp_path / "weights.safetensors").config == SMALL
+
+
+def test_of_several_files_in_a_folder_the_best_known_name_is_read(tmp_path):
+    for seed, name in enumerate(PREFERRED):
+        state = build("bce", seed, **SMALL).state_dict()
+        (save_file if name.endswith(".safetensors") else torch.save)(state, tmp_path / name)
+    torch.save({"something": "else"}, tmp_path / "another.pt")
+    for seed, name in enumerate(PREFERRED):
+        assert same_pixels(load_generator(tmp_path), build("bce", seed, **SMALL))
+        (tmp_path / name).unlink()
+
+
+@pytest.mark.parametrize("name", ["my weights.bin", "G.pt", "kmnist_cgan_generator.pth"])
+def test_the_only_weight_file_of_a_folder_is_read_whatever_its_name(write_folder, weights, name):
+    folder = write_folder(**{name: weights})
+    (folder / "README.md").write_text("# A generator")
+    assert load_generator(folder).config == SMALL
+
+
+def test_a_folder_that_leaves_a_choice_or_none_is_an_error_that_lists_what_is_there(write_folder, weights):
+    folder = write_folder(**{"a.pth": weights, "b.pt": weights})
+    with pytest.raises(UserError, match=r"should hold model\.safetensors or one .*\(found: a\.pth, b\.pt\): name"):
+        load_generator(folder)
+    for path in folder.iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match=r"\(found: none\)"):
+        load_generator(folder)
+
+
+# --- training checkpoints of others
+
+
+def wrapped(state):
+    """As saved from inside `DataParallel` or `DistributedDataParallel`."""
+    return {f"module.{name}": tensor for name, tensor in state.items()}
+
+
+@pytest.fixture
+def checkpoint(generator, model):
+    """What training scripts save: all networks, an optimiser that has worked, numbers and names."""
+    discriminator = MODELS[model].discriminator(num_classes=4, channels=3, image_size=32, base_channels=8)
+    optimizer = torch.optim.Adam(generator.parameters())
+    generator(torch.randn(2, 7), torch.tensor([0, 1])).sum().backward()
+    before = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
+    optimizer.step()
+    return {
+        "epoch": 3,
+        "args": {"lr": 1e-3, "dataset": "mnist"},
+        "best": [torch.ones(1), 2.5],
+        "discriminator": discriminator.state_dict(),
+        "generator": before,
+        "optimizer": optimizer.state_dict(),
+        "scaler": {},
+    }
+
+
+def test_a_training_checkpoint_gives_its_generator(checkpoint, tmp_path):
+    expected = checkpoint["generator"]
+    for wrap in (dict, wrapped):
+        torch.save(checkpoint | {"generator": wrap(expected)}, tmp_path / "checkpoint.pt")
+        loaded = load_generator(tmp_path / "checkpoint.pt").state_dict()
+        assert all(torch.equal(loaded[name], tensor) for name, tensor in expected.items())
+
+
+@pytest.mark.parametrize("name", ["ema", "generator_ema", "G_EMA", "averaged"])
+@pytest.mark.parametrize("first", [True, False])
+def test_averaged_weights_go_before_those_of_the_last_step(weights, tmp_path, name, first):
+    average = build("bce", seed=1, **SMALL)
+    parts = {"generator": weights, name: average.state_dict()}
+    torch.save(dict(reversed(parts.items())) if first else parts, tmp_path / "checkpoint.pt")
+    assert same_pixels(load_generator(tmp_path / "checkpoint.pt"), average)
+
+
+def test_the_average_of_pytorchs_own_averaging_goes_first_too(weights, tmp_path):
+    average = AveragedModel(build("bce", seed=1, **SMALL))
+    torch.save({"generator": weights, "ema": average.state_dict()}, tmp_path / "checkpoint.pt")
+    assert same_pixels(load_generator(tmp_path / "checkpoint.pt"), average.module)
+
+
+def test_averaged_weights_of_something_else_do_not_stand_in_the_way(weights, tmp_path):
+    torch.save({"ema_discriminator": nn.Linear(2, 2).state_dict(), "generator": weights}, tmp_path / "checkpoint.pt")
+    assert load_generator(tmp_path / "checkpoint.pt").config == SMALL
+
+
+def test_a_state_dict_saved_from_a_wrapped_network_loads(generator, tmp_path):
+    torch.save(wrapped(generator.state_dict()), tmp_path / "weights.pth")
+    assert same_pixels(load_generator(tmp_path / "weights.pth"), generator)
+
+
+# --- files that are refused
+
+
+def without(state, name):
+    return {key: value for key, value in state.items() if key != name}
+
+
+UNKNOWN, NO_FIT, NONE = "is no generator known here", "looks like a bce generator but does not fit", "no state dict"
+FOREIGN = {
+    "another network": (lambda w: nn.Linear(3, 3).state_dict(), UNKNOWN),
+    "a discriminator": (lambda w: MODELS["bce"].discriminator().state_dict(), UNKNOWN),
+    "a name missing": (
+        lambda w: without(w, "conv_blocks.4.bias"),
+        r"closest family is bce, but 1 names are missing \(conv_blocks\.4\.bias\): convert",
+    ),
+    "a name too many": (
+        lambda w: w | {"more": torch.ones(1)},
+        r"closest family is bce, but 1 are unknown \(more\): convert",
+    ),
+    "a training checkpoint of another network": (lambda w: {"net": nn.Linear(3, 3).state_dict(), "step": 3}, UNKNOWN),
+    "a shape that does not fit": (lambda w: w | {"conv_blocks.2.weight": torch.ones(3)}, NO_FIT),
+    "a flat embedding": (lambda w: w | {"label_embedding.weight": torch.ones(20)}, NO_FIT),
+    "an empty weight": (lambda w: w | {"conv_blocks.0.weight": torch.ones(0)}, NO_FIT),
+    "a size of 30": (lambda w: w | {"projection.0.weight": torch.ones(8 * 49 + 100, 12)}, NO_FIT),
+    "numbers": (lambda w: {"generator": 7, "step": 3}, NONE),
+    "nothing inside": (lambda w: {"generator": {}, "step": 3}, NONE),
+    "a list": (lambda w: list(w.values()), NONE),
+    "nothing": (lambda w: {}, NONE),
+    "a tensor": (lambda w: torch.ones(3), NONE),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), FOREIGN.values(), ids=FOREIGN)
+def test_foreign_weight_files_are_an_error_that_says_what_is_wrong(tmp_path, weights, change, message):
+    torch.save(change(weights), tmp_path / "weights.pth")
+    with pytest.raises(UserError, match=message):
+        load_generator(tmp_path / "weights.pth")
+
+
+def test_the_error_names_the_closest_family_and_what_differs(generator, model, tmp_path):
+    state = generator.state_dict()
+    last = list(state)[-1]
+    torch.save(without(state, last) | {"renamed": state[last]}, tmp_path / "weights.pth")
+    expected = rf"family is {model}, but 1 names are missing \({last}\) and 1 are unknown \(renamed\)"
+    with pytest.raises(UserError, match=expected):
+        load_generator(tmp_path / "weights.pth")
+
+
+def test_of_many_names_the_error_shows_three(tmp_path, weights):
+    torch.save(weights | {f"more{n}": torch.ones(1) for n in range(5)}, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match=r"5 are unknown \(more0, more1, more2, …\)"):
+        load_generator(tmp_path / "weights.pth")
+
+
+class Bomb:
+    """Unpickled, it writes a file: what a hostile weight file could do."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.write_text, (self.path, "executed")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".bin", ".safetensors"])
+@pytest.mark.parametrize("save", [lambda bomb, path: path.write_bytes(pickle.dumps(bomb)), torch.save])
+def test_code_in_a_weight_file_is_not_executed(tmp_path, weights, suffix, save):
+    mark = tmp_path / "executed"
+    path = tmp_path / f"weights{suffix}"
+    save({**weights, "extra": Bomb(mark)}, path)
+    if suffix != ".safetensors" and save is torch.save:
+        torch.load(path, weights_only=False)
+        assert mark.exists()  # it is a bomb indeed
+        mark.unlink()
+    with pytest.raises(UserError, match=str(path)):
+        load_generator(path)
+    with pytest.raises(UserError, match=str(tmp_path)):
+        load_generator(tmp_path)  # nor when it is found in a folder
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_weight_files_are_an_error_that_names_them(tmp_path, weights, suffix, damage):
+    path = tmp_path / f"weights{suffix}"
+    (save_file if suffix == ".safetensors" else torch.save)(weights, path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UserError, match=str(path)):
+        load_generator(path)
+
+
+def test_paths_that_are_no_weight_file_are_an_error(tmp_path):
+    (tmp_path / "weights.txt").write_text("text")
+    for path, message in (
+        (tmp_path / "nowhere.pth", "there is no weight file"),
+        (tmp_path, r"found: none"),
+        (tmp_path / "weights.txt", r"expected one of \.safetensors, \.pth, \.pt, \.bin"),
+    ):
+        with pytest.raises(UserError, match=message):
+            load_generator(path)
+
+
+def test_there_are_no_facts_about_a_file_that_is_not_there(tmp_path):
+    for name in (tmp_path / "nowhere.safetensors", "nowhere"):
+        with pytest.raises(UserError, match=r"there is no weight file .*nowhere"):
+            facts(name)
+
+
+# --- the Hugging Face hub
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A function: have `huggingface_hub.snapshot_download` be `download`, installed or not."""
+
+    def serve(download):
+        monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(snapshot_download=download))
+
+    return serve
+
+
+def test_a_repository_on_the_hub_loads_like_its_folder_without_what_is_not_needed(hub, violeta, write_folder):
+    folder, asked = write_folder(json.dumps(VIOLETA), **{"mnist_cgan_generator.pth": violeta.state_dict()}), []
+
+    def download(repo_id, *, allow_patterns):
+        asked.append((repo_id, allow_patterns))
+        return str(folder)
+
+    hub(download)
+    assert same_pixels(load_generator("hf://VioletaR/cgan-mnist"), violeta)
+    ((repository, patterns),) = asked
+    assert repository == "VioletaR/cgan-mnist"
+    fetched, left = ["a.pth", "a.safetensors", "generator_config.json"], ["a.py", "a.png", "a.h5"]
+    assert [name for name in fetched + left if any(Path(name).match(pattern) for pattern in patterns)] == fetched
+
+
+def test_the_hub_is_asked_in_the_way_it_answers_to():
+    download = pytest.importorskip("huggingface_hub").snapshot_download
+    inspect.signature(download).bind("owner/name", allow_patterns=["*.pth"])
+
+
+@pytest.mark.parametrize("error", [OSError("no network\nat all"), ValueError("Repository Not Found"), KeyError()])
+def test_a_repository_that_cannot_be_fetched_says_what_to_do(hub, error):
+    def download(repo_id, **options):
+        raise error
+
+    hub(download)
+    with pytest.raises(UserError, match=r"^hf://owner/nme could not be fetched \(.*\): check the name") as raised:
+        load_generator("hf://owner/nme")
+    assert "\n" not in str(raised.value)
+
+
+def test_without_the_package_of_the_hub_the_error_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(UserError, match="huggingface_hub"):
+        load_generator("hf://owner/name")
+
+
+# --- generators that come with the library
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """Two generators shipped with the library, `small` and `other`, and no more."""
+    monkeypatch.setattr(cgan_lib.weights, "PRETRAINED", tmp_path / "shelf")
+    networks = {"small": build("bce", **SMALL), "other": build("projection", **SMALL)}
+    for (name, network), model in zip(networks.items(), ("bce", "projection"), strict=True):
+        save_generator(network, tmp_path / "shelf" / f"{name}.safetensors", model, steps=7)
+    return networks
+
+
+def test_shipped_generators_load_by_name(shelf):
+    assert pretrained() == ["other", "small"]
+    for name, network in shelf.items():
+        assert same_pixels(load_generator(name), network)
+        assert facts(name)["steps"] == "7"
+
+
+def test_a_mistyped_name_lists_what_is_shipped(shelf):
+    with pytest.raises(UserError, match=r"there is no weight file smal: check the path\. Shipped: other, small\."):
+        load_generator("smal")
+
+
+def test_four_generators_and_a_classifier_are_shipped_and_small():
+    assert pretrained() == ["bce", "dcgan64", "projection", "relativistic"]
+    assert (SHIPPED / "mnist.safetensors").stat().st_size <= 2e6
+    files = [*PRETRAINED.iterdir(), SHIPPED / "mnist.safetensors"]
+    assert sum(path.stat().st_size for path in files) <= 15e6
+
+
+@pytest.mark.parametrize("name", pretrained())
+def test_a_shipped_generator_is_in_half_precision_and_says_what_it_cost(name):
+    with safe_open(PRETRAINED / f"{name}.safetensors", framework="pt") as file:
+        dtypes = {file.get_tensor(key).dtype for key in file.keys()}  # noqa: SIM118
+    assert {dtype for dtype in dtypes if dtype.is_floating_point} == {torch.float16}
+    said = facts(name)
+    assert said["model"] in MODELS
+    assert int(said["steps"]) > 0
+    assert float(said["seconds"]) > 0
+
+
+@pytest.mark.parametrize("name", pretrained())
+def test_a_shipped_generator_draws_ten_different_digits_that_can_be_read(name):
+    generator = load_generator(name)
+    images = generate(generator, list(range(10)))
+    assert len(images.flatten(1).unique(dim=0)) == 10
+    labels = torch.arange(10).repeat(10)
+    _, right = read(classifier("mnist"), generate(generator, labels), labels)
+    assert right.mean() > 0.8
