@@ -186,7 +186,8 @@ class _Session:
             # a scaled fp16 gradient may overflow: the scaler skips that step and lowers its scale
             if not math.isfinite(value) and not (trainer.precision == "fp16" and name.startswith("gradient_norm")):
                 raise trainer.diverged(name)
-        self.best.record(values)
+        if trainer.step % self.recipe.log_every == 0:  # not the last step of a run that may be made longer
+            self.best.record(values)
         self.logbook.scalars(
             trainer.step, values | trainer.learning_rates() | {"images_per_second": images / max(elapsed, 1e-9)}
         )

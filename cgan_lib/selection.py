@@ -9,6 +9,7 @@ discriminator loss is stable. Here the run is cut into windows, from one checkpo
 A low generator loss may also mean a weak discriminator. Where a score is at hand, use that.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from statistics import fmean, pstdev
 
@@ -41,7 +42,8 @@ class Best:
     def offer(self, value: float) -> bool:
         """Whether `value` is the lowest so far."""
         better = value < self.value
-        self.value = min(value, self.value)
+        if better:
+            self.value = value
         return better
 
     def close_window(self, eligible: bool = True) -> bool:
@@ -52,8 +54,8 @@ class Best:
 
     def state_dict(self) -> dict:
         """What the next offer depends on."""
-        return dict(vars(self))
+        return copy.deepcopy(vars(self))
 
     def load_state_dict(self, state: dict) -> None:
         """Continue from `state_dict()`."""
-        vars(self).update(state)
+        vars(self).update(copy.deepcopy(state))

@@ -65,6 +65,7 @@ class Trainer:
         generator, discriminator = recipe.build(data.num_classes, data.channels)
         self.generator = generator.to(self.device, memory_format=_best_memory_format(generator))
         self.discriminator = discriminator.to(self.device, memory_format=_best_memory_format(discriminator))
+        self._grow()
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval() if recipe.ema else None
         self.loss = LOSSES[recipe.loss]
         self.parameters_g, self.parameters_d = list(self.generator.parameters()), list(self.discriminator.parameters())
@@ -81,7 +82,8 @@ class Trainer:
     def grown(self) -> bool:
         """Whether the networks work at full size: always, except in a growing recipe before its time."""
         every = self.recipe.grow_every
-        return not every or growth_at(self.step / every) >= self.generator.grown
+        # (the last step was the one numbered step - 1)
+        return not every or growth_at((self.step - 1) / every) >= self.generator.grown
 
     def fit(self, until: int, on_step: Callable[[dict[str, Tensor] | None], bool] = lambda metrics: True) -> None:
         """Train up to step `until`. After each step `on_step(metrics)` is called; False from it ends the training.
@@ -196,9 +198,9 @@ class Trainer:
     def _penalty(self, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor | float:
         """The discriminator's gradient penalty, every `penalty_every` steps and then as many times as strong."""
         every = self.recipe.penalty_every
-        if self.loss.penalty is None or (self.step + 1) % every:
-            return 0.0
         weight = self.loss.penalty_weight if self.recipe.penalty_weight is None else self.recipe.penalty_weight
+        if not weight or (self.step + 1) % every:
+            return 0.0
         with torch.autocast(self.device.type, enabled=False):  # second derivatives want full precision
             return every * weight * self.loss.penalty(self.discriminator, real, fake.float(), labels)
 

@@ -223,6 +223,14 @@ def test_the_architecture_imports_nothing_but_torch_and_the_standard_library(mod
     assert source.startswith(f'"""The generator {MODELS[model].generator.__name__} of cgan_lib')
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_the_architecture_refuses_what_the_library_refuses(model):
+    space = {"__name__": "cgan_architecture"}
+    exec(cgan_lib.hub.architecture(model), space)
+    with pytest.raises(space["UserError"], match=r"image_size 30 .*multiple of 4"):
+        space[MODELS[model].generator.__name__](image_size=30)
+
+
 # --- refusals and failures
 
 

@@ -170,14 +170,26 @@ def test_dcgan64_has_the_widths_of_the_dcgan_paper_by_default():
 
 
 @pytest.mark.parametrize("model", ["dcgan64", "growing"])
-def test_the_label_of_dcgan64_counts_through_its_plane_alone_even_when_that_is_constant(model):
+def test_the_label_of_dcgan64_counts_through_its_plane_alone(model):
     torch.manual_seed(0)
     discriminator = MODELS[model].discriminator(num_classes=3, image_size=32, base_channels=8).eval()
     planes = discriminator.label_plane[0].weight.data  # (3, 32·32)
-    planes[0], planes[1], planes[2] = -1, 1, -1
+    planes[2] = planes[0]
     logits = discriminator(torch.rand(1, 1, 32, 32).expand(3, -1, -1, -1), torch.arange(3))
     assert logits[0] == logits[2]
-    assert abs(logits[0] - logits[1]) > 1e-5  # InstanceNorm takes constants away, so there is none at first
+    assert abs(logits[0] - logits[1]) > 1e-4
+
+
+@pytest.mark.parametrize("model", ["dcgan64", "growing"])
+def test_a_constant_label_plane_gets_through_every_way_in_because_no_norm_takes_it_away(model):
+    torch.manual_seed(0)
+    discriminator = MODELS[model].discriminator(image_size=32, base_channels=8)
+    ways_in = [discriminator.stages[0], *getattr(discriminator, "early_from_image", [])]
+    assert len(ways_in) == (3 if model == "growing" else 1)
+    for way in ways_in:
+        maps = way(torch.stack([torch.zeros(1, 8, 8), torch.ones(1, 8, 8)], dim=1))  # (1, 2, 8, 8): image, plane
+        expected = F.leaky_relu(way[0].weight[:, 1].sum((1, 2)) + way[0].bias, 0.2)
+        torch.testing.assert_close(maps[0, :, 1, 1], expected)  # not at the border
 
 
 # --- growing

@@ -294,7 +294,7 @@ def test_a_penalty_comes_every_kth_step_and_is_then_k_times_as_strong(
     weights, gradients = next(trainer.discriminator.parameters()), []
     trainer.fit(6, lambda metrics: gradients.append(weights.grad.unique().tolist()) or True)
     assert gradients == [[value] for value in expected]
-    assert len(penalties) == 6 // trainer.recipe.penalty_every
+    assert len(penalties) == sum(value > 0 for value in expected)  # none is computed only to count for nothing
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

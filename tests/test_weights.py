@@ -186,6 +186,8 @@ def test_a_projection_folder_loads_its_best_generator_and_infers_what_the_config
     ("wrong", "message"),
     [
         (dict(latent_dim=50), r"latent_dim=50 \(is 64\)"),
+        (dict(noise_dim=50), r"latent_dim=50 \(is 64\)"),
+        (dict(img_size=32), r"image_size=32 \(is 28\)"),
         (dict(base_channels_g=384), r"base_channels=384 \(is 16\)"),
         (dict(embed_dim="32"), r"embed_dim='32' \(is 32\)"),
         (dict(image_size=64, num_classes=9), r"num_classes=9 \(is 10\), image_size=64 \(is 28\)"),

@@ -90,7 +90,7 @@ class DCGAN64Discriminator(nn.Module):
         self.channels, self.image_size = channels, image_size
         widths = [base_channels * 2**k for k in range(halved)]  # 64, 128, 256, 512 for 64
         self.label_plane = LabelPlane(num_classes, image_size)
-        # No norm after the first convolution: it would take the mean, and with it a constant plane, away
+        # No norm after the first convolution: it would take the mean, and with it a plane that is constant, away
         self.stages = nn.ModuleList([nn.Sequential(downsample(channels + 1, widths[0]), nn.LeakyReLU(LEAK))])
         for c_in, c_out in pairwise(widths):
             norm = nn.InstanceNorm2d(c_out, affine=True)

@@ -75,6 +75,19 @@ class Dropout(nn.Module):
         return x * mask * (256 / (256 - dropped))
 
 
+class _Clamp(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x: Tensor) -> Tensor:
+        context.save_for_backward(x)
+        return x.clamp(-1, 1)
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> Tensor:
+        (x,) = context.saved_tensors
+        # A step goes against the gradient: below -1 a negative one leads back inside, above 1 a positive one
+        return gradient.where(((x >= -1) | (gradient < 0)) & ((x <= 1) | (gradient > 0)), 0)
+
+
 class Clamp(nn.Module):
     """Cut to [-1, 1], but let through every gradient that leads back inside.
 
@@ -82,13 +95,7 @@ class Clamp(nn.Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if not x.requires_grad:
-            return x.clamp(-1, 1)
-        cut = x + (x.clamp(-1, 1) - x).detach()  # its gradient with respect to x is 1 everywhere
-        cut.register_hook(
-            lambda gradient: gradient.where(((x >= -1) | (gradient < 0)) & ((x <= 1) | (gradient > 0)), 0)
-        )
-        return cut
+        return _Clamp.apply(x)
 
 
 class ConditionalGenerator(nn.Module):
