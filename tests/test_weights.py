@@ -196,7 +196,8 @@ def test_a_projection_folder_loads_its_best_generator_and_infers_what_the_config
 )
 def test_a_configuration_that_says_otherwise_is_reported_and_overruled(projection, write_folder, wrong, message):
     folder = write_folder(json.dumps(PROJECTION | wrong), **{"best_generator.pth": projection.state_dict()})
-    with pytest.warns(UserWarning, match=rf"beside best_generator\.pth says {message}: the tensors were believed"):
+    expected = rf"generator_config\.json says {message}: the tensors of best_generator\.pth were believed"
+    with pytest.warns(UserWarning, match=expected):
         loaded = load_generator(folder)
     assert loaded.config == projection.config
     assert same_pixels(loaded, projection)

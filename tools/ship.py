@@ -1,7 +1,7 @@
 """Train what the library ships: the classifier that measures, and small generators to look at before training one.
 
     python tools/ship.py classifier
-    python tools/ship.py generators [RECIPE …] [--seconds 300]
+    python tools/ship.py generators [RECIPE …] [--seconds 240]
 
 Every generator gets the same time on this machine and is stored in half precision, with its steps and seconds; its
 picture goes to output_images/gallery/. Nothing else should run meanwhile.
@@ -41,9 +41,10 @@ def ship_generator(recipe: str, seconds: float) -> None:
     """Train a recipe for about `seconds` of training steps, in a fresh home."""
     with tempfile.TemporaryDirectory() as fresh:
         os.environ["CGAN_HOME"] = fresh
-        probe = train(recipe, run="probe", steps=100)
-        steps = round(seconds / probe.seconds * probe.step / 500) * 500
-        run = train(recipe, run="shipped", steps=steps)
+        run = train(recipe, run="shipped", steps=200)
+        while run.seconds < 0.97 * seconds:  # half of what is left, so that a change of pace is noticed in time
+            left = (seconds - run.seconds) * run.step / run.seconds
+            run = train(recipe, run="shipped", steps=run.step + max(round(left / 2), 50))
         path = PRETRAINED / f"{recipe}.safetensors"
         save_generator(run.generator, path, run.recipe.model, half=True, steps=run.step, seconds=round(run.seconds))
         z, labels = run.fixed_inputs()
@@ -57,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["classifier", "generators"])
     parser.add_argument("recipes", nargs="*", default=RECIPES)
-    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--seconds", type=float, default=240)
     options = parser.parse_args()
     os.environ.setdefault("CGAN_DATA", str(home() / "data"))
     started = time.perf_counter()
