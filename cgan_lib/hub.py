@@ -44,7 +44,9 @@ def export(run: Run | str | Path, folder: str | Path, *, scores: Scores | None =
     weights = io.BytesIO()
     torch.save(generator.state_dict(), weights)
 
-    partial = make_folder(folder.with_name(f".{folder.name}.partial"))
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of an export that was killed
+    make_folder(partial)
     try:
         save_generator(generator, partial / "model.safetensors", model, recipe=run.recipe.name, step=run.step)
         write_atomically(partial / _weights_file(dataset), weights.getbuffer())

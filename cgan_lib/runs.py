@@ -129,8 +129,14 @@ class _Session:
         self.best = Best()
         if state := load_newest(folder / "checkpoints", set_damaged_aside=True):
             self.seconds = state.pop("seconds")
-            self.best.load_state_dict(state.pop("best", {}))
+            chosen_by, best = state.pop("chosen_by", None), state.pop("best", {})
+            if chosen_by == self._chooser:  # a score and a loss do not compare
+                self.best.load_state_dict(best)
             trainer.load_state_dict(state)
+
+    @property
+    def _chooser(self) -> str:
+        return "losses" if self.score is None else "score"
 
     def run(self) -> Run:
         from tqdm.auto import tqdm
@@ -186,7 +192,7 @@ class _Session:
             # a scaled fp16 gradient may overflow: the scaler skips that step and lowers its scale
             if not math.isfinite(value) and not (trainer.precision == "fp16" and name.startswith("gradient_norm")):
                 raise trainer.diverged(name)
-        if trainer.step % self.recipe.log_every == 0:  # not the last step of a run that may be made longer
+        if self.score is None and trainer.step % self.recipe.log_every == 0:  # the last step may not be one of these
             self.best.record(values)
         self.logbook.scalars(
             trainer.step, values | trainer.learning_rates() | {"images_per_second": images / max(elapsed, 1e-9)}
@@ -210,16 +216,20 @@ class _Session:
     def _save(self) -> None:
         self.trainer.check_finite()
         if self.trainer.step % self.recipe.save_every == 0 and self._is_best():
-            self._write_generator(BEST, chosen_by="score" if self.score else "losses", value=self.best.value)
+            self._write_generator(BEST, chosen_by=self._chooser, value=self.best.value)
         self.logbook.flush()  # first: no curve may end before its checkpoint
         state = self.trainer.state_dict()
-        state |= {"seconds": self.seconds, "best": self.best.state_dict(), "config": self.trainer.generator.config}
+        state |= {"seconds": self.seconds, "config": self.trainer.generator.config}
+        state |= {"best": self.best.state_dict(), "chosen_by": self._chooser}
         save_checkpoint(self.folder / "checkpoints", state, self.trainer.step)
 
     def _is_best(self) -> bool:
         if self.score is None:
             return self.best.close_window(eligible=self.trainer.grown)
-        value = float(self.score(self.trainer.sampler))
+        training = self.trainer.sampler.training
+        with torch.random.fork_rng(devices=[]):
+            value = float(self.score(self.trainer.sampler.eval()))
+        self.trainer.sampler.train(training)
         if not math.isfinite(value):
             raise UserError(f"the score at step {self.trainer.step} is {value}: score(generator) must return a number.")
         self.logbook.scalars(self.trainer.step, {"score": value})

@@ -30,13 +30,15 @@ def show_source(*objects: Any) -> None:
 def print_shapes(network: nn.Module, *inputs: Tensor) -> Tensor:
     """Run `network` on `inputs`, print the shape that leaves each layer, and return the output."""
 
+    leaves = [(name, layer) for name, layer in network.named_modules() if name and not list(layer.children())]
+    width = max(20, *(len(name) + 2 for name, _ in leaves))
+
     def report(name: str):
         def hook(layer: nn.Module, args: tuple, output: Tensor) -> None:
-            print(f"{name:<20}{type(layer).__name__:<18}{tuple(output.shape)}")
+            print(f"{name:<{width}}{type(layer).__name__:<18}{tuple(output.shape)}")
 
         return hook
 
-    leaves = [(name, layer) for name, layer in network.named_modules() if name and not list(layer.children())]
     handles = [layer.register_forward_hook(report(name)) for name, layer in leaves]
     try:
         return network(*inputs)
@@ -74,13 +76,12 @@ def draw_grid(
 def show_stages(grids: Sequence[Path], titles: Mapping[int, str], row_names: Sequence[str] = ()) -> None:
     """Draw PNG grids of a run side by side: for each step in `titles` the file drawn nearest to it."""
     import matplotlib.pyplot as plt
-    from torchvision.io import read_image
 
     by_step = {int(path.stem.split("_")[-1]): path for path in grids}
     figure, axes = plt.subplots(1, len(titles), figsize=(4 * len(titles), 4.4), layout="constrained", squeeze=False)
     for panel, (wanted, title) in zip(axes[0], titles.items(), strict=True):
         step = min(by_step, key=lambda step: abs(step - wanted))
-        picture = read_image(str(by_step[step])).permute(1, 2, 0)  # (height, width, 3)
+        picture = plt.imread(by_step[step])  # (height, width, 3)
         panel.imshow(picture)
         panel.set_title(f"{title} (step {step:,})", fontsize=11)
         panel.set_xticks([])

@@ -57,16 +57,10 @@ def load_generator(source: str | Path, device: str | torch.device = "cpu") -> nn
     """
     if str(source).startswith(HUB):
         return load_generator(_download(str(source).removeprefix(HUB)), device)
-    path = locate(source)
-    if not path.exists() and str(source) in pretrained():
-        path = PRETRAINED / f"{source}.safetensors"
+    path = _existing(source)
     declared = {}  # where it says so → constructor arguments
     if path.is_dir():
         path, declared = _file_in(path), _read_config(path)
-    if not path.is_file():
-        raise UserError(
-            f"there is no weight file {path}: check the path. Shipped: {', '.join(pretrained()) or 'none'}."
-        )
     state, metadata = _read(path)
     if "config" in metadata:
         declared[path.name] = _parse(metadata["config"], path)
@@ -76,8 +70,7 @@ def load_generator(source: str | Path, device: str | torch.device = "cpu") -> nn
 
 def facts(path: str | Path) -> dict[str, str]:
     """What a `.safetensors` file of ours says about itself: model, config, and for shipped ones steps and seconds."""
-    path = locate(path)
-    return _read(path if path.exists() else PRETRAINED / f"{path}.safetensors")[1]
+    return _read(_existing(path))[1]
 
 
 def _build(model: str, state: dict[str, Tensor], declared: dict[str, dict[str, Any]], path: Path) -> nn.Module:
@@ -98,6 +91,18 @@ def _build(model: str, state: dict[str, Tensor], declared: dict[str, dict[str, A
     return generator
 
 
+def _existing(source: str | Path) -> Path:
+    """The file or folder meant by a path or by the name of a shipped generator."""
+    path = locate(source)
+    if not path.exists() and str(source) in pretrained():
+        return PRETRAINED / f"{source}.safetensors"
+    if not path.exists():
+        raise UserError(
+            f"there is no weight file {path}: check the path. Shipped: {', '.join(pretrained()) or 'none'}."
+        )
+    return path
+
+
 def _file_in(folder: Path) -> Path:
     """The weight file of a folder."""
     files = [path for path in sorted(folder.iterdir()) if path.suffix in SUFFIXES]
@@ -112,16 +117,16 @@ def _file_in(folder: Path) -> Path:
 
 def _read_config(folder: Path) -> dict[str, dict[str, Any]]:
     path = folder / CONFIG_FILE
-    return {CONFIG_FILE: _parse(path.read_text(), path)} if path.is_file() else {}
+    return {CONFIG_FILE: _parse(path.read_bytes(), path)} if path.is_file() else {}
 
 
-def _parse(text: str, path: Path) -> dict[str, Any]:
+def _parse(text: str | bytes, path: Path) -> dict[str, Any]:
     """A configuration with our names of its fields; one that cannot be read is reported and does without."""
     try:
         config = json.loads(text)
         config |= config.pop("arguments", {})  # our own files keep them apart from the rest
         return {OTHER_NAMES.get(name, name): value for name, value in config.items()}
-    except (ValueError, AttributeError):
+    except (ValueError, TypeError, AttributeError):
         warnings.warn(f"the configuration in {path.name} cannot be read: the tensors were believed.", stacklevel=3)
         return {}
 
@@ -171,7 +176,8 @@ def _names(generator: type[nn.Module]):
             with torch.device("meta"):
                 return set(generator(**config).state_dict())
         except Exception:  # the shapes of some other network
-            return set(generator().state_dict())
+            with torch.device("meta"):
+                return set(generator().state_dict())
 
     return names
 
@@ -179,12 +185,17 @@ def _names(generator: type[nn.Module]):
 def _state_dicts(content: dict) -> Iterator[dict[str, Tensor]]:
     """All state dicts in a file: the file itself, or parts of a training checkpoint, averaged ones first."""
     if all(isinstance(value, Tensor) for value in content.values()):
-        yield {name.removeprefix("module."): value for name, value in content.items()}
+        yield _unwrapped(content)
         return
     parts = [(name, value) for name, value in content.items() if isinstance(value, dict) and value]
     for _, value in sorted(parts, key=lambda part: not ("ema" in part[0].lower() or "averaged" in part[0].lower())):
         if all(isinstance(tensor, Tensor) for tensor in value.values()):
-            yield {name.removeprefix("module."): tensor for name, tensor in value.items()}
+            yield _unwrapped(value)
+
+
+def _unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Names as the network itself has them, without what `DataParallel` and `AveragedModel` add."""
+    return {name.removeprefix("module."): tensor for name, tensor in state.items() if name != "n_averaged"}
 
 
 def _unrecognised(state: dict[str, Tensor], families: dict[str, set[str]], path: Path) -> UserError:
@@ -203,10 +214,10 @@ def _unrecognised(state: dict[str, Tensor], families: dict[str, set[str]], path:
 
 def _download(repository: str) -> Path:
     """The folder of `owner/name` on the Hugging Face hub, fetched once and cached."""
-    from huggingface_hub import snapshot_download
-
     patterns = [f"*{suffix}" for suffix in SUFFIXES] + ["*.json"]
     try:
+        from huggingface_hub import snapshot_download
+
         return Path(snapshot_download(repository, allow_patterns=patterns))
     except Exception as error:  # unknown name, no network, no access: the library has an exception for each
         raise UserError(

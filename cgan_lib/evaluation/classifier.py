@@ -12,9 +12,9 @@ from cgan_lib.paths import home, make_folder
 
 SIZE = 28  # images are read at 28×28, whatever their size
 SHIPPED = Path(__file__).parent
-BATCH = 128
+BATCH = 128  # of a large data set; a small one is read in at least 40 batches an epoch
 EPOCHS = 8
-LEAST_STEPS = 600  # for data sets so small that their epochs are short
+LEAST_STEPS = 120
 
 
 class Classifier(nn.Module):
@@ -59,20 +59,22 @@ def classifier(dataset: str = "mnist") -> Classifier:
             network.load_state_dict(state)
             return network.eval()
     print(f"Training a classifier of {dataset}, once …")
-    network = train_classifier(load(dataset))
-    save_classifier(network, kept)
+    data = load(dataset)
+    network = train_classifier(data)
+    save_classifier(network, kept.with_name(f"{data.name}.safetensors"))  # offline, that of the digits that stood in
     return network
 
 
 def train_classifier(data: ImageData, seed: int = 1) -> Classifier:
     """A classifier trained on real images (28×28), each batch moved by up to two pixels."""
-    steps = max(EPOCHS * len(data) // BATCH, LEAST_STEPS)
+    batch_size = max(1, min(BATCH, len(data) // 40))
+    steps = max(EPOCHS * len(data) // batch_size, LEAST_STEPS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Classifier(data.num_classes, data.channels)
         optimizer = torch.optim.AdamW(network.parameters())
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps)
-        for _, (images, labels) in zip(range(steps), batches(data, BATCH, seed), strict=False):
+        for _, (images, labels) in zip(range(steps), batches(data, batch_size, seed), strict=False):
             shift = torch.randint(-2, 3, (2,)).tolist()
             logits = network.logits(network(images.roll(shift, (2, 3))))
             optimizer.zero_grad()
