@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from cgan_lib import exercises
 
@@ -13,6 +14,18 @@ def one_hot(labels, num_classes, size):
     return F.one_hot(labels, num_classes).float()[:, :, None, None].expand(-1, -1, size, size)
 
 
+def init(network, std=0.02, mean=0.0, kinds=(nn.Conv2d, nn.ConvTranspose2d)):
+    for layer in network.modules():
+        if isinstance(layer, kinds):
+            nn.init.normal_(layer.weight, mean, std)
+    return network
+
+
+def centred(x):
+    return x - x.mean((2, 3), keepdim=True)
+
+
+READING = {"a": "D is sure", "b": "D guesses", "c": "game", "d": "D is fooled"}
 RIGHT = [
     (exercises.check_numbers_in_image, 784),
     (exercises.check_nonsaturating, lambda fake: F.softplus(-fake).mean()),
@@ -20,6 +33,13 @@ RIGHT = [
     (exercises.check_one_style_ten_digits, (RIGHT_Z, torch.arange(10))),
     (exercises.check_one_style_ten_digits, (RIGHT_Z, torch.arange(10).flip(0))),
     (exercises.check_one_hot_planes, one_hot),
+    (exercises.check_dcgan_init, init),
+    (exercises.check_instance_norm, F.instance_norm),
+    (exercises.check_curve_reading, READING),
+    (exercises.check_projection_score, lambda f, y, e, w, b: f @ w + b + (e[y] * f).sum(1)),
+    (exercises.check_hinge, lambda real, fake: (1 - real).clamp(min=0).mean() + (1 + fake).clamp(min=0).mean()),
+    (exercises.check_power_iteration, lambda W, v: torch.linalg.svdvals(W)[0]),
+    (exercises.check_power_iteration, lambda W, v: torch.linalg.svdvals(W)[0].item()),
 ]
 WRONG = [
     (exercises.check_numbers_in_image, 28, "one row"),
@@ -43,6 +63,35 @@ WRONG = [
     (exercises.check_one_hot_planes, lambda y, k, s: one_hot(y, k, s).roll(1, 1), "wrong plane"),
     (exercises.check_one_hot_planes, lambda y, k, s: torch.ones(len(y), k, s, s), "other planes all 0"),
     (exercises.check_one_hot_planes, lambda y, k, s: F.one_hot(y, k).float(), "shape should be"),
+    (exercises.check_dcgan_init, lambda network: 3, "Return the network"),
+    (exercises.check_dcgan_init, lambda network: network, "deviation of a Conv2d"),
+    (exercises.check_dcgan_init, lambda network: init(network, std=0.02**0.5), "not the variance"),
+    (exercises.check_dcgan_init, lambda network: init(network, mean=0.02), "mean"),
+    (exercises.check_dcgan_init, lambda network: init(network, kinds=nn.Conv2d), "deviation of a ConvTranspose2d"),
+    (
+        exercises.check_dcgan_init,
+        lambda network: init(network, kinds=(nn.Conv2d, nn.ConvTranspose2d, nn.Linear)),
+        "Only convolutions",
+    ),
+    (exercises.check_instance_norm, lambda x: F.batch_norm(x, None, None, training=True), "BatchNorm"),
+    (exercises.check_instance_norm, lambda x: F.layer_norm(x, x.shape[1:]), "LayerNorm"),
+    (exercises.check_instance_norm, lambda x: centred(x) / x.std((2, 3), keepdim=True), "correction=0"),
+    (exercises.check_instance_norm, lambda x: centred(x) / x.var((2, 3), keepdim=True, correction=0), "square root"),
+    (exercises.check_instance_norm, lambda x: x, "height and width"),
+    (exercises.check_curve_reading, READING | {"a": "game"}, "Look again at a"),
+    (exercises.check_curve_reading, READING | {"b": "boredom"}, "none of the four"),
+    (exercises.check_curve_reading, {"a": "game"}, "keys"),
+    (exercises.check_projection_score, lambda f, y, e, w, b: (e[y] * f).sum(1), "realness"),
+    (exercises.check_projection_score, lambda f, y, e, w, b: f @ w + b, "agreement"),
+    (exercises.check_projection_score, lambda f, y, e, w, b: f @ w + (e[y] * f).sum(1), "bias"),
+    (exercises.check_projection_score, lambda f, y, e, w, b: f.sum(1), "dot product"),
+    (exercises.check_hinge, lambda real, fake: F.relu(1 + real).mean() + F.relu(1 - fake).mean(), "exchanged"),
+    (exercises.check_hinge, lambda real, fake: -real.mean(), "max(0"),
+    (exercises.check_hinge, lambda real, fake: (1 - real).mean() + (1 + fake).mean(), "Wasserstein"),
+    (exercises.check_hinge, lambda real, fake: F.relu(1 - real).sum() + F.relu(1 + fake).sum(), "Average"),
+    (exercises.check_power_iteration, lambda W, v: W.norm(), "Frobenius"),
+    (exercises.check_power_iteration, lambda W, v: torch.linalg.svdvals(W)[0] ** 2, "σ²"),
+    (exercises.check_power_iteration, lambda W, v: v.norm(), "in turns"),
 ]
 NOT_ATTEMPTED = [
     (exercises.check_numbers_in_image, ...),
@@ -52,6 +101,12 @@ NOT_ATTEMPTED = [
     (exercises.check_one_style_ten_digits, (..., ...)),
     (exercises.check_one_style_ten_digits, (RIGHT_Z, ...)),
     (exercises.check_one_hot_planes, lambda y, k, s: None),
+    (exercises.check_dcgan_init, lambda network: ...),
+    (exercises.check_instance_norm, lambda x: ...),
+    (exercises.check_curve_reading, dict.fromkeys("abcd", ...)),
+    (exercises.check_projection_score, lambda *arguments: ...),
+    (exercises.check_hinge, lambda real, fake: ...),
+    (exercises.check_power_iteration, lambda W, v: ...),
 ]
 
 

@@ -408,11 +408,13 @@ def test_ctrl_c_after_training_is_pythons_own_again(tiny):
 
 
 def test_a_second_ctrl_c_breaks():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
     with stop_requests() as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.is_set()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 def test_training_works_in_a_thread_that_gets_no_signals(tiny):

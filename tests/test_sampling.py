@@ -17,7 +17,8 @@ def generator(request):
 
 def test_one_image_for_each_label(generator):
     images = generate(generator, [3, 3, 0])
-    assert images.shape == (3, 3, 28, 28)
+    size = generator.config["image_size"]
+    assert images.shape == (3, 3, size, size)
     assert images.dtype == torch.uint8
     assert not images.requires_grad
 
