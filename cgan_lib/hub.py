@@ -48,7 +48,7 @@ def export(run: Run | str | Path, folder: str | Path, *, scores: Scores | None =
     shutil.rmtree(partial, ignore_errors=True)  # of an export that was killed
     make_folder(partial)
     try:
-        save_generator(generator, partial / "model.safetensors", model, recipe=run.recipe.name, step=run.step)
+        save_generator(generator, partial / "model.safetensors", model, recipe=run.recipe.name, steps=run.step)
         write_atomically(partial / _weights_file(dataset), weights.getbuffer())
         write_atomically(partial / CONFIG_FILE, json.dumps(config, indent=2).encode())
         write_atomically(partial / "cgan_architecture.py", architecture(model).encode())

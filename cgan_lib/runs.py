@@ -236,7 +236,7 @@ class _Session:
         return self.best.offer(value)
 
     def _write_generator(self, name: str = "generator.safetensors", **facts: str | float) -> None:
-        facts |= {"recipe": self.recipe.name, "step": self.trainer.step, "seconds": round(self.seconds)}
+        facts |= {"recipe": self.recipe.name, "steps": self.trainer.step, "seconds": round(self.seconds)}
         save_generator(self.trainer.sampler, self.folder / name, self.recipe.model, **facts)
 
     def _read_clock(self) -> None:

@@ -38,14 +38,19 @@ def save_generator(
     """
     from safetensors.torch import save
 
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
-    if half:
-        state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     metadata = {"model": model, "config": json.dumps(generator.config)}
-    content = save(state, metadata=metadata | {name: str(value) for name, value in facts.items()})
+    content = save(
+        state_to_store(generator, half), metadata=metadata | {name: str(value) for name, value in facts.items()}
+    )
     make_folder(path.parent)
     write_atomically(path, content)
     return path
+
+
+def state_to_store(network: nn.Module, half: bool) -> dict[str, Tensor]:
+    """The state dict of a network on the CPU; `half`: what is floating point as float16."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    return {name: t.half() if half and t.is_floating_point() else t for name, t in state.items()}
 
 
 def load_generator(source: str | Path, device: str | torch.device = "cpu") -> nn.Module:

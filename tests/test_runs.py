@@ -167,7 +167,7 @@ def scored(*values):
 def about(path):
     """Who chose the best generator, when, and for which value."""
     said = facts(path)
-    return said["chosen_by"], int(said["step"]), float(said["value"])
+    return said["chosen_by"], int(said["steps"]), float(said["value"])
 
 
 @pytest.mark.parametrize("name", ["bce", "bce_published"])

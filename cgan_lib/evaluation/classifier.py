@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from cgan_lib.checkpoint import write_atomically
 from cgan_lib.data import ImageData, batches, load
 from cgan_lib.paths import home, make_folder
+from cgan_lib.weights import state_to_store
 
 SIZE = 28  # images are read at 28×28, whatever their size
 SHIPPED = Path(__file__).parent
@@ -88,8 +89,5 @@ def save_classifier(network: Classifier, path: Path, *, half: bool = False) -> N
     """Write the weights as safetensors; `half`: as float16."""
     from safetensors.torch import save
 
-    state = network.state_dict()
-    if half:
-        state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     make_folder(path.parent)
-    write_atomically(path, save(state))
+    write_atomically(path, save(state_to_store(network, half)))
