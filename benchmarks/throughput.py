@@ -14,7 +14,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import nn
@@ -47,8 +47,10 @@ def as_tutorials_do(network: nn.Module) -> nn.Module:
     return network
 
 
-def plain_steps(recipe: Recipe, device: torch.device) -> Iterator[tuple[float, float]]:
-    """Train as a tutorial does; each item is one step's losses."""
+def plain_steps(
+    recipe: Recipe, device: torch.device, networks: Sequence[nn.Module] | None = None
+) -> Iterator[tuple[float, float]]:
+    """Train as a tutorial does, `networks` in place of the recipe's where given; each item is one step's losses."""
     to_tensor = transforms.Compose(
         [transforms.Resize(recipe.image_size)] * (recipe.image_size != 28)
         + [transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))]
@@ -56,7 +58,8 @@ def plain_steps(recipe: Recipe, device: torch.device) -> Iterator[tuple[float, f
     root = os.environ.get("CGAN_DATA") or home() / "data"
     images = datasets.MNIST(root, train=True, transform=to_tensor)
     loader = torch.utils.data.DataLoader(images, recipe.batch_size, shuffle=True, drop_last=True)
-    generator, discriminator = (as_tutorials_do(network).to(device) for network in recipe.build())
+    networks = networks or [as_tutorials_do(network) for network in recipe.build()]
+    generator, discriminator = (network.to(device) for network in networks)
     betas = (recipe.beta1, recipe.beta2)
     optimizer_g = torch.optim.Adam(generator.parameters(), recipe.lr, betas)
     optimizer_d = torch.optim.Adam(discriminator.parameters(), recipe.lr, betas)

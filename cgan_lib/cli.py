@@ -1,4 +1,4 @@
-"""Command line: train, recipes, info, generate, export. Options of `train` are the fields of `Recipe`."""
+"""Command line: train, recipes, info, generate, evaluate, export. Options of `train` are the fields of `Recipe`."""
 
 import io
 import sys
@@ -16,10 +16,11 @@ USAGE = """usage: python -m cgan_lib COMMAND …
   recipes                                                    the recipes, as a table
   info RECIPE                                                both networks, layer by layer
   generate SOURCE --labels 7 7 3 --out digits.png            draw the digits asked for
+  evaluate SOURCE [--full]                                   measure it: a table, and a JSON file
   export RUN FOLDER                                          a folder to publish: weights, source, card, samples
 
 SOURCE is a run folder, a weight file, a published folder, hf://owner/name, or the name of a shipped generator.
-`train RECIPE --help` and `generate --help` explain their options; every field of a recipe is one."""
+`train RECIPE --help`, `generate --help` and `evaluate --help` explain their options; every field of a recipe is one."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
-    commands = {"train": _train, "recipes": _recipes, "info": _info, "generate": _generate, "export": _export}
+    commands = {
+        "train": _train,
+        "recipes": _recipes,
+        "info": _info,
+        "generate": _generate,
+        "evaluate": _evaluate,
+        "export": _export,
+    }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
         return 0 if arguments else 2
@@ -95,6 +103,7 @@ def _train(arguments: list[str]) -> int:
     print(f"  run folder    {short(result.folder)}")
     print(f"  TensorBoard   tensorboard --logdir {logs} --samples_per_plugin images=1000")
     print(f"  draw digits   python -m cgan_lib generate {short(result.folder)} --labels 7 7 3 --out digits.png")
+    print(f"  measure it    python -m cgan_lib evaluate {short(result.folder)}")
     return 130 if result.interrupted else 0
 
 
@@ -175,17 +184,14 @@ def _draw_to_file(source: str, labels: list[int], out: Path, count: int, seed: i
 
     from cgan_lib.checkpoint import write_atomically
     from cgan_lib.logbook import png
-    from cgan_lib.paths import locate, make_folder
-    from cgan_lib.runs import open_run
+    from cgan_lib.paths import make_folder
     from cgan_lib.sampling import check_labels, generate, tile
-    from cgan_lib.weights import load_generator
 
     if out.suffix not in (".png", ".npz"):
         raise UserError(f"--out {out} must end in .png or .npz.")
     if count < 1:
         raise UserError(f"--count {count} must be at least 1.")
-    is_run = (locate(source) / "recipe.json").is_file()
-    generator = open_run(source).generator if is_run else load_generator(source)
+    _, generator = _open(source)
     wanted = check_labels(labels, generator.config["num_classes"]).repeat_interleave(count)
     images = generate(generator, wanted, seed=seed)
     if out.suffix == ".png":
@@ -196,6 +202,83 @@ def _draw_to_file(source: str, labels: list[int], out: Path, count: int, seed: i
         content = buffer.getvalue()
     make_folder(out.parent)
     write_atomically(out, content)
+
+
+def _open(source: str):
+    """The run in a folder, or None for any other source; and the generator."""
+    from cgan_lib.paths import locate
+    from cgan_lib.runs import open_run
+    from cgan_lib.weights import load_generator
+
+    if (locate(source) / "recipe.json").is_file():
+        run = open_run(source)
+        return run, run.generator
+    return None, load_generator(source)
+
+
+def _evaluate(arguments: list[str]) -> None:
+    import tyro
+
+    @dataclass(frozen=True)
+    class Evaluate:
+        """Measure a generator against the real test images: FID, KID, IS, precision, recall, coverage, GAN-test."""
+
+        source: tyro.conf.Positional[str]
+        """a run folder, a weight file, a published folder, hf://owner/name, or the name of a shipped generator"""
+        dataset: str | None = None
+        """what to compare with; default: the data set of the run, else mnist"""
+        count: int | None = None
+        """images; default: 200 in the profile ci, 2,000 in demo, 10,000 in full"""
+        seeds: int | None = None
+        """independent sets of latents; default: 3 in the profile full, else 1"""
+        full: bool = False
+        """10,000 images, 3 seeds, and GAN-train: minutes on a CPU"""
+        inception: bool = False
+        """also the Inception-FID of papers, 60,000 images: downloads a network; hours on a CPU"""
+        out: Path | None = None
+        """the JSON file; default: in the run folder, else in logs/scores/"""
+
+    options = tyro.cli(Evaluate, prog="python -m cgan_lib evaluate", args=arguments)
+    _evaluate_to_file(**vars(options))
+
+
+def _evaluate_to_file(
+    source: str,
+    dataset: str | None,
+    count: int | None,
+    seeds: int | None,
+    full: bool,
+    inception: bool,
+    out: Path | None,
+) -> None:
+    import json
+
+    from cgan_lib.checkpoint import write_atomically
+    from cgan_lib.evaluation import evaluate, inception_fid
+    from cgan_lib.paths import home, make_folder, short
+    from cgan_lib.recipes import SAMPLES, SEEDS
+
+    if out is not None and out.suffix != ".json":
+        raise UserError(f"--out {out} must end in .json.")
+    run, generator = _open(source)
+    dataset = dataset or (run.recipe.dataset if run else "mnist")
+    if full:
+        count, seeds = count or SAMPLES["full"], seeds or SEEDS["full"]
+    scores = evaluate(generator, dataset, count=count, seeds=seeds, gan_train=full)
+    measured = {"source": source, "dataset": dataset, **scores.to_dict()}
+    print(scores.table())
+    if inception:
+        measured["inception_fid"] = inception_fid(generator, dataset)
+        print(f"Inception-FID {measured['inception_fid']:.2f} (60,000 fakes, all test images, Inception v3)")
+    if out is None:
+        name = f"scores_images_{scores.count:06d}.json"
+        if run:
+            out = run.folder / f"scores_steps_{run.step:06d}_images_{scores.count:06d}.json"
+        else:
+            out = home() / "logs" / "scores" / f"{Path(source).stem}_{name}"
+    make_folder(out.parent)
+    write_atomically(out, json.dumps(measured, indent=2).encode())
+    print(short(out))
 
 
 def _export(arguments: list[str]) -> None:

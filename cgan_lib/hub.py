@@ -118,7 +118,7 @@ def _card(run: Run, scores: Scores) -> str:
         f"loss {recipe.loss}, lr {recipe.lr:g}",
         "weights": "average (EMA) over the last steps" if recipe.ema else "of the last step",
         "as requested": f"{scores.as_requested:.1f}% of {scores.count:,} images, read by a classifier that is right "
-        f"on {scores.real:.1f}% of real test images",
+        f"on {scores.real.as_requested:.1f}% of real images",
         "worst class": f"{scores.worst_class:.1f}%",
         "diversity within a class": f"{scores.diversity:.2f} of real images (least diverse class: "
         f"{scores.least_diverse:.2f})",

@@ -17,7 +17,10 @@ from cgan_lib.recipes import Recipe
 from cgan_lib.sampling import generate, grid_inputs, real_grid, tile
 
 # Metrics that TensorBoard's HPARAMS tab shows for each run
-HPARAM_METRICS = ("loss/G", "loss/D", "gradient_norm/G", "gradient_norm/D", "images_per_second")
+HPARAM_METRICS = (
+    *("score/fid", "score/coverage", "score/as_requested"),
+    *("loss/G", "loss/D", "gradient_norm/G", "gradient_norm/D", "images_per_second"),
+)
 
 
 class Logbook:

@@ -17,8 +17,10 @@ Precision = Literal["auto", "bf16", "fp16", "fp32"]
 PROFILES = ("ci", "demo", "full")
 CI_STEPS = 40
 SAMPLES = {"ci": 200, "demo": 2000, "full": 10_000}  # images that a measurement draws
+QUICK_SAMPLES = {"ci": 100, "demo": 1000, "full": 2000}  # the same while a recipe trains
+SEEDS = {"ci": 1, "demo": 1, "full": 3}  # times that it draws them
 MORE_THAN_ZERO = 5e-324  # the smallest positive float
-MAY_BE_ZERO = ("beta1", "beta2", "ema", "dropout", "seed", "steps", "penalty_weight", "grow_every")
+MAY_BE_ZERO = ("beta1", "beta2", "ema", "dropout", "seed", "steps", "penalty_weight", "grow_every", "lr_halved_at")
 # These say how long a run is and how often it reports: they may change when a run is continued.
 LENGTH_FIELDS = ("steps", "demo_steps", "epochs", "log_every", "grid_every", "save_every")
 
@@ -59,6 +61,8 @@ class Recipe:
     """Adam's learning rate"""
     lr_d: float | None = None
     """the discriminator's own learning rate (two time scales, TTUR); default: lr"""
+    lr_halved_at: int = 0
+    """step at which the learning rates have fallen to a half, as 1 / (1 + step / lr_halved_at); 0: they stay"""
     n_dis: int = 1
     """steps of the discriminator for one of the generator"""
     beta1: float = 0.5
@@ -265,11 +269,13 @@ RECIPES: dict[str, Recipe] = {
                 base_channels=64,
                 base_channels_d=16,
                 batch_size=64,
-                lr=1e-3,
+                lr=2e-3,
+                lr_halved_at=500,
                 beta1=0.0,
                 beta2=0.99,
+                penalty_weight=0.3,
                 penalty_every=8,
-                ema=0.998,
+                ema=0.999,
                 demo_steps=2000,
             )
         ],

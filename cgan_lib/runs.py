@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,17 +19,20 @@ from torch import Tensor, nn
 
 from cgan_lib.checkpoint import load_newest, save_checkpoint, write_atomically
 from cgan_lib.data import check_batch_size, load
-from cgan_lib.errors import UserError
+from cgan_lib.errors import UserError, unknown
+from cgan_lib.evaluation import has_classifier, quick_scores
 from cgan_lib.logbook import Logbook, read_scalars
 from cgan_lib.models import MODELS
 from cgan_lib.paths import home, locate, make_folder, short
-from cgan_lib.recipes import Recipe, check_profile, current_profile, get_recipe
+from cgan_lib.recipes import QUICK_SAMPLES, Recipe, check_profile, current_profile, get_recipe
 from cgan_lib.selection import Best
 from cgan_lib.show import LivePanel, text_picture
 from cgan_lib.training import Trainer
 from cgan_lib.weights import save_generator
 
 BEST = "best_generator.safetensors"
+CHOOSERS = ("fid", "losses")
+Score = Literal["fid", "losses"] | Callable[[nn.Module], float]
 
 
 @dataclass
@@ -93,16 +97,20 @@ def train(
     profile: str | None = None,
     device: str = "auto",
     live: bool = False,
-    score: Callable[[nn.Module], float] | None = None,
+    score: Score | None = None,
     **changes,
 ) -> Run:
     """Train a recipe, or go on with it: the same call again resumes where the run stands (on one CPU: bit for bit).
 
     `run` names the run folder (default: the profile); `profile` is ci, demo or full (default: `$CGAN_PROFILE` or
     demo); `changes` are fields of the recipe, such as `lr=1e-3` or `steps=500`; `live` draws curves and samples
-    into the notebook while it trains; `score(generator)`, lower is better, is asked at every checkpoint, becomes a
-    curve, and chooses the best generator to keep (without it, the rule in `cgan_lib.selection` does). Raises
-    `UserError` for bad input, before anything is written, and `Diverged` when a loss is no longer finite.
+    into the notebook while it trains.
+
+    At every checkpoint and at the end a few images are measured (curves `score/…`), where a classifier of the data
+    set is at hand. `score` says which generator is kept as the best one: the one of lowest `fid`, by the rule for
+    `losses` in `cgan_lib.selection`, or of the lowest `score(generator)`, then a curve too. Default: `fid`, and
+    `losses` where there is no classifier yet. Raises `UserError` for bad input, before anything is written, and
+    `Diverged` when a loss is no longer finite.
     """
     recipe = recipe.replace(**changes) if isinstance(recipe, Recipe) else get_recipe(recipe, **changes)
     profile = current_profile() if profile is None else check_profile(profile)
@@ -110,21 +118,25 @@ def train(
     check_batch_size(data, recipe.batch_size)
     recipe = recipe.replace(dataset=data.name)  # the embedded digits, when MNIST cannot be reached
     steps = recipe.length(profile, len(data))
+    if not callable(score) and score not in (None, *CHOOSERS):
+        raise unknown("score", str(score), CHOOSERS)
     folder = run_folder(data.name, recipe.name, run or profile)
     trainer = Trainer(recipe, data, device)
     _refuse_other_recipe(folder, recipe)
     make_folder(folder)
     with _locked(folder):
         write_atomically(folder / "recipe.json", json.dumps(asdict(recipe), indent=2).encode())
-        return _Session(trainer, folder, steps, live, score).run()
+        return _Session(trainer, folder, steps, live, score, QUICK_SAMPLES[profile]).run()
 
 
 class _Session:
     """One call of `train`: the trainer, the run folder, and what happens after each step."""
 
-    def __init__(self, trainer: Trainer, folder: Path, steps: int, live: bool, score: Callable | None):
-        self.trainer, self.folder, self.steps, self.live, self.score = trainer, folder, steps, live, score
+    def __init__(self, trainer: Trainer, folder: Path, steps: int, live: bool, score: Score | None, samples: int):
+        self.trainer, self.folder, self.steps, self.live, self.samples = trainer, folder, steps, live, samples
         self.recipe = trainer.recipe
+        self.measured = score == "fid" or has_classifier(self.recipe.dataset)
+        self.score = score or ("fid" if self.measured else "losses")
         self.seconds = 0.0
         self.best = Best()
         if state := load_newest(folder / "checkpoints", set_damaged_aside=True):
@@ -136,7 +148,7 @@ class _Session:
 
     @property
     def _chooser(self) -> str:
-        return "losses" if self.score is None else "score"
+        return self.score if isinstance(self.score, str) else "score"
 
     def run(self) -> Run:
         from tqdm.auto import tqdm
@@ -192,7 +204,9 @@ class _Session:
             # a scaled fp16 gradient may overflow: the scaler skips that step and lowers its scale
             if not math.isfinite(value) and not (trainer.precision == "fp16" and name.startswith("gradient_norm")):
                 raise trainer.diverged(name)
-        if self.score is None and trainer.step % self.recipe.log_every == 0:  # the last step may not be one of these
+        if (
+            self.score == "losses" and trainer.step % self.recipe.log_every == 0
+        ):  # the last step may not be one of these
             self.best.record(values)
         self.logbook.scalars(
             trainer.step, values | trainer.learning_rates() | {"images_per_second": images / max(elapsed, 1e-9)}
@@ -215,7 +229,8 @@ class _Session:
 
     def _save(self) -> None:
         self.trainer.check_finite()
-        if self.trainer.step % self.recipe.save_every == 0 and self._is_best():
+        in_turn, last = self.trainer.step % self.recipe.save_every == 0, self.trainer.step == self.steps
+        if (in_turn or last) and self._is_best(self._measure(), in_turn):
             self._write_generator(BEST, chosen_by=self._chooser, value=self.best.value)
         self.logbook.flush()  # first: no curve may end before its checkpoint
         state = self.trainer.state_dict()
@@ -223,17 +238,29 @@ class _Session:
         state |= {"best": self.best.state_dict(), "chosen_by": self._chooser}
         save_checkpoint(self.folder / "checkpoints", state, self.trainer.step)
 
-    def _is_best(self) -> bool:
-        if self.score is None:
-            return self.best.close_window(eligible=self.trainer.grown)
-        training = self.trainer.sampler.training
+    def _measure(self) -> dict[str, float]:
+        """The scores of the generator that draws the samples, also as points of the curves `score/…`."""
+        if self.trainer.step == 0:
+            return {}
+        sampler = self.trainer.sampler
+        training, scores = sampler.training, {}
         with torch.random.fork_rng(devices=[]):
-            value = float(self.score(self.trainer.sampler.eval()))
-        self.trainer.sampler.train(training)
-        if not math.isfinite(value):
-            raise UserError(f"the score at step {self.trainer.step} is {value}: score(generator) must return a number.")
-        self.logbook.scalars(self.trainer.step, {"score": value})
-        return self.best.offer(value)
+            if self.measured:
+                scores = quick_scores(sampler, self.recipe.dataset, self.samples)
+            if callable(self.score):
+                scores["score"] = float(self.score(sampler.eval()))
+        sampler.train(training)
+        for name, value in scores.items():
+            if not math.isfinite(value):
+                raise UserError(f"the {name} at step {self.trainer.step} is {value}: it must be a finite number.")
+        self.logbook.scalars(self.trainer.step, {f"score/{name}": value for name, value in scores.items()})
+        return scores
+
+    def _is_best(self, scores: dict[str, float], in_turn: bool) -> bool:
+        """Whether the generator is the best so far; windows of losses end at the checkpoints in turn alone."""
+        if self.score == "losses":
+            return in_turn and self.best.close_window(eligible=self.trainer.grown)
+        return self.trainer.grown and self._chooser in scores and self.best.offer(scores[self._chooser])
 
     def _write_generator(self, name: str = "generator.safetensors", **facts: str | float) -> None:
         facts |= {"recipe": self.recipe.name, "steps": self.trainer.step, "seconds": round(self.seconds)}

@@ -90,6 +90,23 @@ def show_stages(grids: Sequence[Path], titles: Mapping[int, str], row_names: Seq
     plt.show()
 
 
+def draw_confusion(axes: Any, confusion: Sequence[Sequence[int]], class_names: Sequence[str], title: str = "") -> None:
+    """Draw how often each class asked for (row) was read as each class (column), in percent of the row."""
+    counts = np.asarray(confusion, dtype=float)  # (classes, classes)
+    percent = 100 * counts / counts.sum(1, keepdims=True).clip(1)
+    wrong = percent * (1 - np.eye(len(percent)))  # the colours are for the mistakes: the diagonal would drown them
+    axes.imshow(wrong, cmap="Reds", vmin=0, vmax=max(5.0, wrong.max()))
+    for row, column in np.ndindex(*percent.shape):
+        if percent[row, column] >= 0.05:
+            weight = "bold" if row == column else "normal"
+            text = f"{percent[row, column]:.0f}" if row == column else f"{percent[row, column]:.1f}"
+            axes.text(column, row, text, ha="center", va="center", fontsize=8, fontweight=weight)
+    axes.set_xticks(range(len(class_names)), class_names)
+    axes.set_yticks(range(len(class_names)), class_names)
+    axes.set(xlabel="read as", ylabel="asked for", title=title)
+    axes.tick_params(length=0)
+
+
 def show_history(curves: Curves, title: str = "") -> None:
     """Draw losses, probabilities and gradient norms of a run against the step."""
     import matplotlib.pyplot as plt

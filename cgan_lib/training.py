@@ -98,6 +98,7 @@ class Trainer:
                 if self.step >= until:
                     break
                 measure = (self.step + 1) % self.recipe.log_every == 0 or self.step + 1 == until
+                self._set_learning_rates()
                 metrics = self.train_step(real, labels, measure)
                 if not on_step(metrics):
                     break
@@ -148,6 +149,13 @@ class Trainer:
         loss = self.loss.g(*(some.float() for some in logits))
         norm = self._descend(loss, self.parameters_g, self.optimizer_g, measure)
         return {"loss/G": loss.detach(), "gradient_norm/G": norm} if measure else {}
+
+    def _set_learning_rates(self) -> None:
+        """Learning rates of this step: 1/t in the long run, what stochastic approximation asks for (TTUR, 2017)."""
+        halved_at, recipe = self.recipe.lr_halved_at, self.recipe
+        factor = 1 / (1 + self.step / halved_at) if halved_at else 1.0
+        for optimizer, lr in ((self.optimizer_g, recipe.lr), (self.optimizer_d, recipe.lr_d or recipe.lr)):
+            optimizer.param_groups[0]["lr"] = lr * factor
 
     def learning_rates(self) -> dict[str, float]:
         """Learning rates in force, by the name of their curve."""

@@ -30,6 +30,7 @@ for slow in (
     "sklearn.datasets",
     "tensorboard.backend.event_processing.event_accumulator",
     "torch.utils.tensorboard",
+    "torchmetrics.image.fid",
     "torchvision.io",
     "torchvision.utils",
     "tqdm.auto",

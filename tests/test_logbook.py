@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-from tensorboard.plugins.hparams.metadata import parse_session_start_info_plugin_data
+from tensorboard.plugins.hparams.metadata import parse_experiment_plugin_data, parse_session_start_info_plugin_data
+from tensorboard.summary.writer import event_file_writer
 from torch import nn
 
 from cgan_lib import generate, load_generator, open_run
@@ -27,6 +28,7 @@ TAGS = {
     "learning_rate/D",
     "images_per_second",
 }
+SCORES = {"score/fid", "score/precision", "score/recall", "score/coverage", "score/as_requested"}
 
 
 def reader(folder):
@@ -46,17 +48,29 @@ def pixels(picture):
 
 def test_every_curve_has_a_point_every_log_every_steps(finished):
     events = reader(finished.folder)
-    assert set(events.Tags()["scalars"]) == TAGS
+    assert set(events.Tags()["scalars"]) == TAGS | SCORES
     for tag in TAGS:
         points = events.Scalars(tag)
         assert [point.step for point in points] == [5, 10, 15, 20, 25, 30, 35, 40]
         assert np.isfinite([point.value for point in points]).all()
 
 
+def test_scores_have_a_point_at_every_checkpoint(finished):
+    events, curves = reader(finished.folder), finished.history()
+    for tag in SCORES:
+        points = events.Scalars(tag)
+        assert [point.step for point in points] == curves[tag][0].tolist() == [20, 40]
+        assert [point.value for point in points] == curves[tag][1].tolist()
+    for name in SCORES - {"score/fid", "score/as_requested"}:
+        assert ((curves[name][1] >= 0) & (curves[name][1] <= 1)).all()
+    assert ((curves["score/as_requested"][1] >= 0) & (curves["score/as_requested"][1] <= 100)).all()
+    assert (curves["score/fid"][1] > 0).all()
+
+
 def test_curves_hold_what_their_names_say(finished):
     curves = finished.history()
-    assert set(curves) == TAGS
-    for steps, values in curves.values():
+    assert set(curves) == TAGS | SCORES
+    for steps, values in (curves[name] for name in TAGS):
         assert steps.tolist() == [5, 10, 15, 20, 25, 30, 35, 40]
         assert len(values) == 8
     assert curves["learning_rate/G"][1] == pytest.approx([finished.recipe.lr] * 8)
@@ -85,7 +99,15 @@ def test_hyper_parameters_are_there_for_the_hparams_tab(finished):
     assert written["lr"].number_value == finished.recipe.lr
     assert written["batch_size"].number_value == 8
     assert written["model"].string_value == "bce"
-    assert set(HPARAM_METRICS) <= TAGS
+
+
+def test_the_hparams_tab_shows_metrics_of_which_each_is_a_curve(finished):
+    content = reader(finished.folder).PluginTagToContent("hparams")["_hparams_/experiment"]
+    shown = [metric.name.tag for metric in parse_experiment_plugin_data(content).metric_infos]
+    assert sorted(shown) == sorted(HPARAM_METRICS)
+    assert {"score/fid", "score/coverage", "score/as_requested", "loss/G", "loss/D"} <= set(shown)
+    curves = finished.history()
+    assert all(curves[name][0][-1] == 40 for name in shown)  # the tab shows the last point
 
 
 def test_there_is_one_graph_of_both_networks(finished):
@@ -159,8 +181,10 @@ def test_png_draws_each_pixel_as_a_square():
 
 
 @pytest.mark.parametrize("resumed_at", [0, 10])
-def test_points_after_the_step_where_a_run_resumes_are_dropped(home, finished, digits, resumed_at):
+def test_points_after_the_step_where_a_run_resumes_are_dropped(home, finished, digits, resumed_at, monkeypatch):
     """The first process wrote on beyond its checkpoint, or died before there was any."""
+    # files of one process and second are read in the order of their numbers as text: 10 would come before 9
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(10))
     folder = home / "logs" / "a" / "b" / "c"
     for start, values in ((0, range(1, 26)), (resumed_at, range(101 + resumed_at, 131))):
         logbook = Logbook(folder, home / "pictures", finished.recipe, digits, step=start)

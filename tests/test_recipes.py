@@ -13,7 +13,7 @@ from cgan_lib.recipes import CI_STEPS, LENGTH_FIELDS, check_profile, current_pro
 
 WHOLE = [f.name for f in fields(Recipe) if f.type in (int, int | None)]
 REAL = [f.name for f in fields(Recipe) if f.type in (float, float | None)]
-MAY_BE_ZERO = {"beta1", "beta2", "ema", "dropout", "seed", "steps", "penalty_weight", "grow_every"}
+MAY_BE_ZERO = {"beta1", "beta2", "ema", "dropout", "seed", "steps", "penalty_weight", "grow_every", "lr_halved_at"}
 MAY_BE_NONE = {"steps", "lr_d", "feature_dim", "penalty_weight"}
 BELOW_ONE = {"beta1", "beta2", "ema", "dropout"}
 SYSTEMS = ["bce", "dropout", "spatial", "dcgan64", "projection"]

@@ -25,11 +25,15 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes
 STEPS = 120
 RHYTHM = dict(log_every=5, grid_every=20, save_every=10)
 CURVES = {"loss/G", "loss/D", "probability/D(x)", "probability/D(G(z))", "gradient_norm/G", "gradient_norm/D"}
+SCORES = {"score/fid", "score/precision", "score/recall", "score/coverage", "score/as_requested"}
+# Who chooses the best generator of a run that is killed again and again
+SCORE = {"bce": "fid", "dropout": "losses"}
 DEATHS = random.Random(2024)
 MOMENTS = [
     "before:recipe.json",
     "after:fake_images_steps_000000.png",
     "step:7",  # before the first checkpoint
+    "after:best_generator.safetensors",  # chosen at step 10, which has no checkpoint
     "before:step_00000010.pt",  # the curves are on the disk up to step 10, a checkpoint is not
     f"step:{DEATHS.randint(11, 50)}",
     "sleep:step_00000060.pt",
@@ -124,7 +128,7 @@ def assert_same_run(folder: Path, other: Path):
     assert curves.keys() == expected.keys()
     for name, (steps, values) in curves.items():
         assert steps.tolist() == expected[name][0].tolist(), name
-        if name in CURVES:
+        if name in CURVES | SCORES:
             assert values.tolist() == expected[name][1].tolist(), name
 
 
@@ -132,10 +136,11 @@ def assert_same_run(folder: Path, other: Path):
 def homes(nursery, tmp_path_factory, tiny):
     """Two homes with the runs `bce` and `dropout`: one never interrupted, one killed at MOMENTS or some of them."""
     whole, killed = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("killed")
-    for recipe, moments in (("bce", MOMENTS), ("dropout", MOMENTS[3:7] + MOMENTS[-1:])):
+    for recipe, moments in (("bce", MOMENTS), ("dropout", MOMENTS[4:8] + MOMENTS[-1:])):
         print(f"the processes of {recipe} die at", moments)
-        assert nursery.train(whole, recipe=recipe, steps=STEPS, **tiny, **RHYTHM) == 0
-        codes = [nursery.train(killed, moment, recipe=recipe, steps=STEPS, **tiny, **RHYTHM) for moment in moments]
+        settings = dict(recipe=recipe, score=SCORE[recipe], steps=STEPS, **tiny, **RHYTHM)
+        assert nursery.train(whole, **settings) == 0
+        codes = [nursery.train(killed, moment, **settings) for moment in moments]
         assert dict(zip(moments, codes, strict=True)) == {m: 0 if m == "never" else -9 for m in moments}
     return whole, killed
 
@@ -144,7 +149,8 @@ def homes(nursery, tmp_path_factory, tiny):
 def test_killed_again_and_again_a_run_ends_bit_identical_to_an_uninterrupted_one(homes, recipe):
     whole, killed = (home / "logs" / "digits" / recipe / "ci" for home in homes)
     assert_same_run(killed, whole)
-    assert newest(killed)["step"] == STEPS
+    assert (newest(killed)["step"], newest(killed)["chosen_by"]) == (STEPS, SCORE[recipe])
+    assert (killed / "best_generator.safetensors").is_file()
     pictures = [home / "output_images" / "DIGITS" / recipe / "ci" for home in homes]
     names = [sorted(path.name for path in folder.glob("*.png")) for folder in pictures]
     assert names[0] == names[1]
@@ -156,7 +162,7 @@ def test_killed_again_and_again_a_run_ends_bit_identical_to_an_uninterrupted_one
     ("recipe", "changes"),
     [
         ("projection", dict(feature_dim=8, n_dis=2)),  # spectral norm has vectors of its own
-        ("relativistic", {}),  # a penalty every 8 steps
+        ("relativistic", dict(lr_halved_at=15)),  # a penalty every 8 steps
         ("dcgan64_progressive", dict(image_size=32, grow_every=10)),
     ],
 )
@@ -171,12 +177,18 @@ def test_a_run_with_a_rhythm_of_its_own_that_was_killed_ends_bit_identical_too(
     assert_same_run(*(tmp_path / home / "logs" / "digits" / recipe / "ci" for home in ("killed", "whole")))
 
 
+def steps_of(name: str) -> list[int]:
+    """The steps at which a curve of a whole run has its points."""
+    every = RHYTHM["save_every" if name in SCORES else "log_every"]
+    return list(range(every, STEPS + 1, every))
+
+
 @pytest.mark.parametrize("recipe", ["bce", "dropout"])
 def test_curves_of_a_killed_run_have_each_step_once_and_in_order(homes, recipe):
     curves = read_scalars(homes[1] / "logs" / "digits" / recipe / "ci")
-    assert curves.keys() >= CURVES
+    assert curves.keys() >= CURVES | SCORES
     for name, (steps, _) in curves.items():
-        assert steps.tolist() == list(range(5, STEPS + 1, 5)), name
+        assert steps.tolist() == steps_of(name), name
 
 
 def test_a_killed_run_leaves_nothing_half_written(homes):
@@ -208,14 +220,14 @@ def board(homes):
 def test_tensorboard_shows_each_step_of_a_killed_run_once_and_in_order(board, recipe):
     run = f"digits/{recipe}/ci"
     tags = wait_for(lambda: board("scalars/tags").get(run))
-    assert tags.keys() >= CURVES
+    assert tags.keys() >= CURVES | SCORES
 
     def steps(tag):
         return [step for _, step, _ in board("scalars/scalars", run=run, tag=tag)]
 
     wait_for(lambda: steps("loss/G")[-1] == STEPS)  # it reads the files bit by bit
     for tag in tags:
-        assert steps(tag) == list(range(5, STEPS + 1, 5)), tag
+        assert steps(tag) == steps_of(tag), tag
     for kind in ("fake", "real"):
         images = board("images/images", run=f"{run}/{kind}", tag="samples", sample=0)
         assert [image["step"] for image in images] == list(range(0, STEPS + 1, 20))
@@ -223,14 +235,16 @@ def test_tensorboard_shows_each_step_of_a_killed_run_once_and_in_order(board, re
 
 def test_a_run_made_longer_is_the_same_as_one_that_was_long_from_the_start(nursery, home, homes, tiny):
     for steps in (47, STEPS):  # 47: neither a checkpoint nor a point of the curves is due there
-        assert nursery.train(home, recipe="dropout", steps=steps, **tiny, **RHYTHM) == 0
+        assert nursery.train(home, recipe="dropout", score="losses", steps=steps, **tiny, **RHYTHM) == 0
     folder, whole = (place / "logs" / "digits" / "dropout" / "ci" for place in (home, homes[0]))
     assert_identical(newest(folder), newest(whole))
-    assert read_scalars(folder)["loss/G"][0].tolist() == sorted([*range(5, STEPS + 1, 5), 47])
+    curves = read_scalars(folder)
+    for name in ("loss/G", "score/fid"):
+        assert curves[name][0].tolist() == sorted([*steps_of(name), 47])
 
 
 def test_a_run_made_longer_chooses_its_best_generator_as_one_that_was_long_from_the_start(nursery, tmp_path, tiny):
-    settings = dict(recipe="bce", **tiny, **RHYTHM)
+    settings = dict(recipe="bce", score="losses", **tiny, **RHYTHM)
     for steps in (7, 10):  # no point of the curves is due at 7
         assert nursery.train(tmp_path / "longer", steps=steps, **settings) == 0
     assert nursery.train(tmp_path / "whole", steps=10, **settings) == 0

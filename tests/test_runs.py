@@ -5,15 +5,20 @@ import json
 import signal
 import sys
 import threading
+from importlib import import_module
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from test_data import write_files
 from torchvision import datasets
 
 from cgan_lib import UserError, generate, get_recipe, load_generator, open_run, train
 from cgan_lib.checkpoint import checkpoints
+from cgan_lib.evaluation import quick_scores
+from cgan_lib.recipes import QUICK_SAMPLES
 from cgan_lib.runs import run_folder, stop_requests
 from cgan_lib.training import Trainer
 from cgan_lib.weights import facts
@@ -149,6 +154,151 @@ def test_a_generator_that_moves_seldom_has_points_where_it_moved(tiny, capsys, n
     assert "D=" in capsys.readouterr().err  # the progress bar shows what there is
 
 
+# --- scores
+
+
+MEASURED = ["score/as_requested", "score/coverage", "score/fid", "score/precision", "score/recall"]
+
+
+def score_curves(run):
+    """The curves of the scores: name → (steps, values)."""
+    return {name: curve for name, curve in run.history().items() if name.startswith("score")}
+
+
+def newest_state(run):
+    """The newest checkpoint, without what depends on the clock."""
+    state = torch.load(checkpoints(run.folder / "checkpoints")[-1], weights_only=True)
+    del state["seconds"]
+    return state
+
+
+def identical(one, other):
+    """Whether nested dicts, lists and tensors are the same, bit for bit."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(identical(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(identical, one, other))
+    return one == other
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(6, [2, 4, 6]), (5, [2, 4, 5]), (1, [1]), (0, [])])
+def test_scores_are_curves_with_a_point_at_every_checkpoint_in_turn_and_at_the_last_step(tiny, steps, expected):
+    run = train("bce", steps=steps, save_every=2, **tiny)
+    curves = score_curves(run)
+    assert sorted(curves) == (MEASURED if expected else [])
+    for at, values in curves.values():
+        assert at.tolist() == expected
+        assert np.isfinite(values).all()
+    assert open_run(run.folder).step == steps
+
+
+@pytest.mark.parametrize("name", ["bce", "bce_published"])
+def test_the_scores_are_those_of_the_generator_that_draws_the_samples(name, tiny):
+    curves = score_curves(train(name, steps=3, save_every=2, **tiny))
+    for point, step in enumerate((2, 3)):
+        then = train(name, run="shorter", steps=step, **tiny)
+        expected = quick_scores(then.generator, "digits", QUICK_SAMPLES["ci"])
+        assert {f"score/{key}" for key in expected} == set(MEASURED)
+        for key, value in expected.items():
+            assert curves[f"score/{key}"][1][point] == pytest.approx(value, rel=1e-6)
+    if name == "bce":
+        assert quick_scores(then.last_generator(), "digits", QUICK_SAMPLES["ci"])["fid"] != pytest.approx(
+            expected["fid"], rel=1e-3
+        )
+
+
+def test_the_profile_says_how_many_images_are_measured(tiny):
+    run = train("bce", profile="demo", steps=1, **tiny)
+    expected = quick_scores(run.generator, "digits", 1000)
+    assert run.history()["score/fid"][1] == pytest.approx([expected["fid"]], rel=1e-6)
+
+
+@pytest.mark.parametrize("score", ["fid", "losses"])
+def test_a_run_stopped_out_of_turn_is_not_scored_there_and_ends_with_the_same_curves(tiny, at_step, score):
+    settings = dict(steps=6, save_every=2, score=score, **tiny)
+    at_step(3, lambda: signal.raise_signal(signal.SIGINT))
+    stopped = train("bce", run="stopped", **settings)
+    assert (stopped.step, stopped.interrupted) == (3, True)
+    assert {tuple(at) for at, _ in score_curves(stopped).values()} == {(2,)}
+    curves = [score_curves(train("bce", run=run, **settings)) for run in ("stopped", "straight")]
+    assert sorted(curves[0]) == MEASURED
+    for name, (at, values) in curves[0].items():
+        assert at.tolist() == curves[1][name][0].tolist() == [2, 4, 6]
+        assert values.tolist() == curves[1][name][1].tolist()
+
+
+@pytest.mark.parametrize("name", ["projection", "bce_published"])
+def test_scores_change_nothing_in_what_is_learned(name, tiny, monkeypatch):
+    settings = dict(steps=5, save_every=2, **tiny)
+    states = {score: newest_state(train(name, run=score, score=score, **settings)) for score in ("fid", "losses")}
+    monkeypatch.setattr("cgan_lib.runs.has_classifier", lambda dataset: False)
+    without = train(name, run="without", **settings)
+    assert score_curves(without) == {}
+    states["without"] = newest_state(without)
+    assert [(state.pop("chosen_by"), bool(state.pop("best"))) for state in states.values()] == [
+        ("fid", True),
+        ("losses", True),
+        ("losses", True),
+    ]
+    assert identical(states["fid"], states["without"])
+    assert identical(states["losses"], states["without"])
+    assert {"generator", "discriminator", "optimizer_g", "optimizer_d"} <= states["fid"].keys()
+
+
+def test_scoring_leaves_the_random_numbers_of_the_caller_alone(tiny):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    # in turn at 2, and after the last step, out of turn
+    run = train("bce", steps=3, save_every=2, score=lambda generator: torch.rand(()).item(), **tiny)
+    assert run.history()["score/score"][0].tolist() == [2, 3]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_time_that_scores_take_is_not_time_of_training(tiny, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("cgan_lib.runs.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    def slow(generator):
+        clock[0] += 1000
+        return 1.0
+
+    run = train("bce", steps=5, save_every=2, score=slow, **tiny)
+    assert (clock[0], run.seconds) == (3000, 0)
+
+
+@pytest.fixture
+def clothes(home, tiny):
+    """Settings for a data set without a classifier: a few images of noise."""
+    write_files(home / "data", "FashionMNIST")
+    return tiny | dict(dataset="fashion_mnist", log_every=1, save_every=5)
+
+
+def test_without_a_classifier_of_the_data_set_there_are_no_scores_and_losses_choose(home, clothes):
+    run = train("bce", steps=12, **clothes)
+    assert score_curves(run) == {}
+    assert newest_state(run)["chosen_by"] == "losses"
+    assert not (home / "data" / "classifiers").exists()
+    run = train("bce", run="own", steps=5, score=lambda generator: 7.0, **clothes)
+    assert {name: values.tolist() for name, (_, values) in score_curves(run).items()} == {"score/score": [7.0]}
+    assert not (home / "data" / "classifiers").exists()
+
+
+def test_a_classifier_is_trained_where_fid_is_asked_for_and_used_from_then_on(home, clothes, monkeypatch, capsys):
+    module = import_module("cgan_lib.evaluation.classifier")
+    monkeypatch.setattr(module, "EPOCHS", 0)
+    monkeypatch.setattr(module, "LEAST_STEPS", 3)
+    run = train("bce", steps=5, score="fid", **clothes)
+    assert "Training a classifier of fashion_mnist, once …" in capsys.readouterr().out
+    assert (home / "data" / "classifiers" / "fashion_mnist.safetensors").is_file()
+    assert (sorted(score_curves(run)), about(run.best)[:2]) == (MEASURED, ("fid", 5))
+    run = train("bce", steps=10, **clothes)
+    assert run.history()["score/fid"][0].tolist() == [5, 10]
+    assert newest_state(run)["chosen_by"] == "fid"
+    assert "Training a classifier" not in capsys.readouterr().out
+
+
 # --- the best generator
 
 
@@ -164,6 +314,23 @@ def scored(*values):
     return score
 
 
+@pytest.fixture(params=["fid", "score"])
+def judged(request, monkeypatch):
+    """A function: the argument `score` of `train` for which these values come one after the other, by either way."""
+
+    def arrange(*values):
+        score = scored(*values)
+        if request.param == "score":
+            return score
+        monkeypatch.setattr(
+            "cgan_lib.runs.quick_scores", lambda generator, dataset, count: {"fid": score(generator), "coverage": 0.5}
+        )
+        return "fid"
+
+    arrange.kind = request.param
+    return arrange
+
+
 def about(path):
     """Who chose the best generator, when, and for which value."""
     said = facts(path)
@@ -171,53 +338,81 @@ def about(path):
 
 
 @pytest.mark.parametrize("name", ["bce", "bce_published"])
-def test_a_score_is_a_curve_and_the_lowest_chooses_the_best_generator(name, tiny):
-    score = scored(3.0, 1.0, 2.0, 1.0)
-    run = train(name, steps=8, save_every=2, score=score, **tiny)
-    steps, values = run.history()["score"]
+def test_a_score_is_a_curve_and_the_lowest_chooses_the_best_generator(name, judged, tiny):
+    then = train(name, run="shorter", steps=4, **tiny).generator
+    run = train(name, steps=8, save_every=2, score=judged(3.0, 1.0, 2.0, 1.0), **tiny)
+    steps, values = run.history()[f"score/{judged.kind}"]
     assert (steps.tolist(), values.tolist()) == ([2, 4, 6, 8], [3.0, 1.0, 2.0, 1.0])
     assert run.best == run.folder / "best_generator.safetensors"
-    assert about(run.best) == ("score", 4, 1.0)
-    then = train(name, run="shorter", steps=4, **tiny).generator
+    assert about(run.best) == (judged.kind, 4, 1.0)
     assert same_weights(load_generator(run.best), then)
-    assert same_weights(score.seen[1], then)  # it was asked about the generator that draws the samples
     assert not same_weights(load_generator(run.best), run.generator)
 
 
-def test_the_best_score_is_remembered_when_the_run_goes_on(tiny):
+@pytest.mark.parametrize("name", ["bce", "bce_published"])
+def test_a_score_of_ones_own_is_asked_about_the_generator_that_draws_the_samples(name, tiny):
+    score = scored(3.0, 1.0)
+    run = train(name, steps=4, save_every=2, score=score, **tiny)
+    assert sorted(score_curves(run)) == sorted([*MEASURED, "score/score"])
+    for step, seen in zip((2, 4), score.seen, strict=True):
+        assert same_weights(seen, train(name, run="shorter", steps=step, **tiny).generator)
+        assert not seen.training
+
+
+@pytest.mark.parametrize("name", ["bce", "bce_published"])
+def test_by_itself_the_lowest_fid_chooses(name, tiny):
+    run = train(name, steps=24, save_every=4, lr=0.01, **tiny)
+    steps, values = run.history()["score/fid"]
+    assert len(set(values)) == 6
+    lowest = steps[values.argmin()]
+    assert about(run.best) == ("fid", lowest, pytest.approx(values.min(), rel=1e-6))
+    assert same_weights(
+        load_generator(run.best), train(name, run="shorter", steps=int(lowest), lr=0.01, **tiny).generator
+    )
+
+
+def test_the_best_score_is_remembered_when_the_run_goes_on(judged, tiny):
     rhythm = dict(save_every=2, **tiny)
-    train("bce", steps=4, score=scored(2.0, 1.0), **rhythm)
-    run = train("bce", steps=8, score=scored(1.5, 1.0), **rhythm)
-    assert about(run.best) == ("score", 4, 1.0)
-    run = train("bce", steps=10, score=scored(0.5), **rhythm)
-    assert about(run.best) == ("score", 10, 0.5)
-    assert run.history()["score"][1].tolist() == [2.0, 1.0, 1.5, 1.0, 0.5]
+    train("bce", steps=4, score=judged(2.0, 1.0), **rhythm)
+    run = train("bce", steps=8, score=judged(1.5, 1.0), **rhythm)
+    assert about(run.best) == (judged.kind, 4, 1.0)
+    run = train("bce", steps=10, score=judged(0.5), **rhythm)
+    assert about(run.best) == (judged.kind, 10, 0.5)
+    assert run.history()[f"score/{judged.kind}"][1].tolist() == [2.0, 1.0, 1.5, 1.0, 0.5]
 
 
-def test_a_score_that_comes_later_does_not_compete_with_losses_nor_the_other_way_round(tiny):
+def test_the_last_step_may_be_the_best_though_it_is_out_of_turn(judged, tiny):
+    run = train("bce", steps=5, save_every=2, score=judged(2.0, 3.0, 1.0), **tiny)
+    assert about(run.best) == (judged.kind, 5, 1.0)
+    assert same_weights(load_generator(run.best), run.generator)
+
+
+def test_one_kind_of_score_does_not_compete_with_another(judged, tiny):
     rhythm = dict(log_every=2, save_every=10, **tiny)
-    by_losses = train("bce", steps=40, **rhythm)
+    by_losses = train("bce", steps=40, score="losses", **rhythm)
     assert about(by_losses.best)[0] == "losses"
-    by_score = train("bce", steps=50, score=scored(1000.0), **rhythm)
-    assert about(by_score.best) == ("score", 50, 1000.0)
-    train("bce", steps=60, score=scored(-1000.0), **rhythm)
-    assert about(train("bce", steps=120, **rhythm).best)[0] == "losses"
+    by_score = train("bce", steps=50, score=judged(1000.0), **rhythm)
+    assert about(by_score.best) == (judged.kind, 50, 1000.0)
+    train("bce", steps=60, score=judged(-1000.0), **rhythm)
+    judged(*[0.0] * 6)  # measured all the same, where it is the fid
+    assert about(train("bce", steps=120, score="losses", **rhythm).best)[0] == "losses"
 
 
-def test_a_checkpoint_out_of_turn_is_not_scored(tiny):
-    score = scored(2.0, 1.0)
-    run = train("bce", steps=5, save_every=2, score=score, **tiny)
-    assert score.left == []
-    assert open_run(run.folder).step == 5
-    assert run.history()["score"][0].tolist() == [2, 4]
+def test_fid_does_not_compete_with_a_score_of_ones_own(tiny):
+    rhythm = dict(save_every=2, **tiny)
+    train("bce", steps=2, score=scored(-1.0), **rhythm)
+    run = train("bce", steps=4, **rhythm)
+    assert about(run.best) == ("fid", 4, pytest.approx(run.history()["score/fid"][1][-1]))
+    assert about(train("bce", steps=6, score=scored(1e9), **rhythm).best) == ("score", 6, 1e9)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), torch.tensor(float("nan"))])
-def test_a_score_that_is_no_number_ends_the_training_with_the_checkpoint_before(tiny, value):
-    with pytest.raises(UserError, match=r"the score at step 4 is (nan|inf): score\(generator\) must return a number"):
-        train("bce", steps=8, save_every=2, score=scored(1.0, value), **tiny)
-    run = train("bce", steps=4, save_every=2, score=scored(2.0), **tiny)  # put right, it goes on
-    assert about(run.best) == ("score", 2, 1.0)
+def test_a_score_that_is_no_number_ends_the_training_with_the_checkpoint_before(judged, tiny, value):
+    with pytest.raises(UserError, match=rf"the {judged.kind} at step 4 is (nan|inf): it must be a finite number"):
+        train("bce", steps=8, save_every=2, score=judged(1.0, value), **tiny)
+    run = train("bce", steps=4, save_every=2, score=judged(2.0), **tiny)  # put right, it goes on
+    assert about(run.best) == (judged.kind, 2, 1.0)
+    assert run.history()[f"score/{judged.kind}"][1].tolist() == [1.0, 2.0]
 
 
 @pytest.mark.parametrize("name", ["bce", "bce_published"])
@@ -228,6 +423,17 @@ def test_a_score_may_use_the_generator_and_random_numbers_as_it_likes(name, tiny
 
     watched = train(name, run="watched", steps=6, save_every=2, score=score, **tiny)
     assert same_weights(watched.generator, train(name, steps=6, **tiny).generator)
+
+
+def test_a_growing_network_can_be_the_best_only_when_it_is_grown(judged, tiny):
+    settings = dict(image_size=32, grow_every=4, save_every=4, **tiny)  # at full size after 11 steps
+    run = train("dcgan64_progressive", steps=8, score=judged(1.0, 2.0), **settings)
+    assert run.best is None
+    run = train("dcgan64_progressive", steps=16, score=judged(4.0, 3.0), **settings)
+    assert about(run.best) == (judged.kind, 16, 3.0)
+    assert run.history()[f"score/{judged.kind}"][1].tolist() == [1.0, 2.0, 4.0, 3.0]
+    run = train("dcgan64_progressive", run="again", steps=16, score=judged(1.0, 2.0, 3.0, 4.0), **settings)
+    assert about(run.best) == (judged.kind, 12, 3.0)
 
 
 def best_by_the_rule(curves, points):
@@ -241,18 +447,27 @@ def best_by_the_rule(curves, points):
 
 
 @pytest.mark.parametrize("name", ["bce", "bce_published"])
-def test_without_a_score_the_rule_for_losses_chooses(name, tiny):
-    run = train(name, steps=60, log_every=2, save_every=10, **tiny)
+def test_the_rule_for_losses_chooses_where_it_is_asked_for(name, tiny):
+    run = train(name, steps=60, log_every=2, save_every=10, score="losses", **tiny)
     window, loss = best_by_the_rule(run.history(), points=5)
     assert np.isfinite(loss)
     assert about(run.best) == ("losses", 10 * window, pytest.approx(loss))
     then = train(name, run="shorter", steps=10 * window, **tiny).generator
     assert same_weights(load_generator(run.best), then)
-    assert "score" not in run.history()
+    assert sorted(score_curves(run)) == MEASURED
 
 
-def test_a_run_stopped_in_the_middle_of_a_window_ends_with_the_same_best_generator(tiny, at_step):
-    rhythm = dict(steps=40, log_every=2, save_every=10, **tiny)
+def test_the_last_step_out_of_turn_ends_no_window_of_losses(tiny):
+    rhythm = dict(log_every=2, save_every=10, score="losses", **tiny)
+    run = train("bce", run="short", steps=16, **rhythm)
+    assert (run.best, run.history()["score/fid"][0].tolist()) == (None, [10, 16])
+    longer, straight = (train("bce", run=name, steps=20, **rhythm) for name in ("short", "straight"))
+    assert newest_state(longer)["best"] == newest_state(straight)["best"]
+
+
+@pytest.mark.parametrize("score", ["fid", "losses"])
+def test_a_run_stopped_in_the_middle_of_a_window_ends_with_the_same_best_generator(tiny, at_step, score):
+    rhythm = dict(steps=40, log_every=2, save_every=10, score=score, **tiny)
     straight = train("bce", run="straight", **rhythm)
     for stop in (10, 33):
         at_step(stop, lambda: signal.raise_signal(signal.SIGINT))
@@ -263,7 +478,7 @@ def test_a_run_stopped_in_the_middle_of_a_window_ends_with_the_same_best_generat
 
 
 def test_before_any_window_is_stable_there_is_no_best_generator(tiny):
-    assert train("bce", steps=2, save_every=2, log_every=1, **tiny).best is None
+    assert train("bce", steps=2, save_every=2, log_every=1, score="losses", **tiny).best is None
 
 
 # --- refusals
@@ -280,6 +495,9 @@ def test_before_any_window_is_stable_there_is_no_best_generator(tiny):
         (dict(dataset="digit"), "unknown data set 'digit': did you mean 'digits'"),
         (dict(image_size=30), "image_size 30 does not fit"),
         (dict(batch_size=1501), "batch_size 1501 is more than the 1500 images of digits"),
+        (dict(score="fdi"), "unknown score 'fdi': did you mean 'fid'"),
+        (dict(score=7), "unknown score '7': There are: fid, losses"),
+        (dict(lr_halved_at=-1), "lr_halved_at=-1 must be at least 0"),
         (dict(recipe="dropout", batch_size=1), "batch_size"),  # BatchNorm of one number has no variance
         (dict(run="a/b"), "run 'a/b' names a folder"),
         (dict(run=".."), "run '..' names a folder"),
@@ -364,6 +582,28 @@ def test_length_and_rhythm_may_change_on_the_way(finished, tiny):
     assert steps.tolist() == [5, 10, 15, 20, 25, 30, 35, 40, 41, 42, 43, 44]
     straight = train("bce", run="straight", steps=44, **tiny)
     assert same_weights(longer.generator, straight.generator)
+
+
+def test_curves_of_the_learning_rates_fall_as_the_recipe_says_also_when_the_run_goes_on(tiny):
+    settings = dict(lr=0.004, lr_d=0.001, lr_halved_at=3, log_every=1, **tiny)
+    train("bce", steps=4, **settings)
+    run, straight = train("bce", steps=8, **settings), train("bce", run="straight", steps=8, **settings)
+    curves = run.history()
+    for name, lr in (("G", 0.004), ("D", 0.001)):
+        steps, values = curves[f"learning_rate/{name}"]
+        assert steps.tolist() == list(range(1, 9))
+        assert values.tolist() == [float(np.float32(lr / (1 + done / 3))) for done in range(8)]
+    assert identical(newest_state(run), newest_state(straight))
+
+
+def test_a_run_from_before_there_was_a_field_goes_on_with_its_default(finished, tiny):
+    path = finished.folder / "recipe.json"
+    recipe = json.loads(path.read_text())
+    del recipe["lr_halved_at"]
+    path.write_text(json.dumps(recipe))
+    assert open_run(finished.folder).recipe == finished.recipe
+    assert train("bce", **tiny).step == 40
+    assert json.loads(path.read_text())["lr_halved_at"] == 0
 
 
 def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before_and_nothing_else(finished, tiny):

@@ -1,5 +1,6 @@
 """The algorithm: who moves when, what is averaged, what is random, and what happens when it goes wrong."""
 
+import copy
 import random
 from itertools import pairwise
 
@@ -159,6 +160,29 @@ def test_learning_rates_are_those_of_the_recipe(tiny, digits):
     assert rates == {"learning_rate/G": 0.25, "learning_rate/D": 0.25}
 
 
+@pytest.mark.parametrize(("lr_d", "halved_at"), [(0.125, 4), (None, 4), (0.125, 1), (0.125, 0)])
+def test_learning_rates_fall_to_a_half_where_the_recipe_says_or_stay(lr_d, halved_at, tiny, digits):
+    trainer, rates = make(digits, "bce", lr=0.25, lr_d=lr_d, lr_halved_at=halved_at, **tiny), []
+    trainer.fit(9, lambda metrics: rates.append(tuple(trainer.learning_rates().values())) or True)
+    falling = [1 / (1 + step / halved_at) if halved_at else 1 for step in range(9)]
+    assert rates == [(0.25 * factor, (lr_d or 0.25) * factor) for factor in falling]
+    assert rates[halved_at] == (rates[0][0] / (2 if halved_at else 1), rates[0][1] / (2 if halved_at else 1))
+
+
+def test_the_step_at_which_learning_rates_are_halved_is_one_of_half_the_learning_rates(tiny, digits):
+    falling = make(digits, "bce", lr=0.004, lr_d=0.002, lr_halved_at=4, **tiny)
+    halved, full = (make(digits, "bce", lr=0.004 / some, lr_d=0.002 / some, **tiny) for some in (2, 1))
+    falling.fit(4)
+    for other in (halved, full):
+        other.load_state_dict(copy.deepcopy(falling.state_dict()))
+    for some in (falling, halved, full):
+        some.fit(5)
+    for network in ("generator", "discriminator"):
+        one, same_rate, other_rate = (copy_of(getattr(some, network)) for some in (falling, halved, full))
+        assert same(one, same_rate)
+        assert not same(one, other_rate)
+
+
 @pytest.mark.parametrize("name", ["bce", "projection", "dcgan64_progressive"])
 @pytest.mark.parametrize("ema", [0.05, 0.9])
 def test_average_is_the_one_computed_by_hand_and_buffers_are_copied(name, ema, tiny, digits):
@@ -224,6 +248,7 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(name, tiny, di
     ("name", "changes"),
     [
         ("dropout", {}),
+        ("bce", dict(lr_halved_at=4)),
         ("projection", dict(n_dis=2)),  # spectral norm has vectors of its own
         ("relativistic", dict(penalty_every=3)),
         ("dcgan64_progressive", dict(grow_every=4)),

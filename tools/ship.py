@@ -1,6 +1,6 @@
 """Train what the library ships: the classifier that measures, and small generators to look at before training one.
 
-    python tools/ship.py classifier
+    python tools/ship.py classifiers [DATASET …]
     python tools/ship.py generators [RECIPE …] [--seconds 240]
 
 Every generator gets the same time on this machine and is stored in half precision, with its steps and seconds; its
@@ -13,28 +13,28 @@ import tempfile
 import time
 from pathlib import Path
 
-import torch
-
-from cgan_lib import evaluate, generate, load, load_generator, train
+from cgan_lib import UserError, evaluate, generate, load, load_generator, train
 from cgan_lib.checkpoint import write_atomically
-from cgan_lib.data import to_unit
-from cgan_lib.evaluation.classifier import SHIPPED, save_classifier, train_classifier
+from cgan_lib.evaluation.classifier import SHIPPED, classifier, save_classifier, share_right, train_classifier
 from cgan_lib.logbook import png
 from cgan_lib.paths import home
 from cgan_lib.sampling import tile
 from cgan_lib.weights import PRETRAINED, save_generator
 
 GALLERY = Path(__file__).resolve().parents[1] / "output_images" / "gallery"
+DATASETS = ["mnist", "digits"]
 RECIPES = ["bce", "dcgan64", "projection", "relativistic"]
 
 
-def ship_classifier() -> None:
-    """Train the classifier of MNIST and say how often it is right."""
-    network, test = train_classifier(load("mnist")), load("mnist", train=False)
-    save_classifier(network, SHIPPED / "mnist.safetensors", half=True)
-    with torch.inference_mode():
-        logits = torch.cat([network.logits(network(to_unit(some))) for some in test.images.split(500)])
-    print(f"classifier: {100 * (logits.argmax(1) == test.labels).float().mean():.2f}% of the real test images")
+def ship_classifiers(datasets: list[str]) -> None:
+    """Train the classifiers of data sets and say how often they are right."""
+    for dataset in datasets:
+        data = load(dataset)
+        if data.name != dataset:
+            raise UserError(f"{dataset} is not at hand: its classifier cannot be trained.")
+        save_classifier(train_classifier(data), SHIPPED / f"{dataset}.safetensors", half=True)
+        right = share_right(classifier(dataset), load(dataset, train=False))
+        print(f"classifier of {dataset}: {right:.2f}% of the real test images")
 
 
 def ship_generator(recipe: str, seconds: float) -> None:
@@ -56,16 +56,16 @@ def ship_generator(recipe: str, seconds: float) -> None:
 def main() -> None:
     """Train and store what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["classifier", "generators"])
-    parser.add_argument("recipes", nargs="*", default=RECIPES)
+    parser.add_argument("what", choices=["classifiers", "generators"])
+    parser.add_argument("names", nargs="*", help="default: mnist and digits, or the generators shipped now")
     parser.add_argument("--seconds", type=float, default=240)
     options = parser.parse_args()
     os.environ.setdefault("CGAN_DATA", str(home() / "data"))
     started = time.perf_counter()
-    if options.what == "classifier":
-        ship_classifier()
+    if options.what == "classifiers":
+        ship_classifiers(options.names or DATASETS)
     else:
-        for recipe in options.recipes:
+        for recipe in options.names or RECIPES:
             ship_generator(recipe, options.seconds)
     print(f"{time.perf_counter() - started:.0f} s")
 

@@ -1,6 +1,19 @@
-"""Measuring generators with a classifier that took no part in their training."""
+"""Measuring generators with a classifier that took no part in their training: see `scores` for the protocol."""
 
-from cgan_lib.evaluation.classifier import Classifier, classifier
-from cgan_lib.evaluation.scores import Scores, evaluate
+from cgan_lib.evaluation.classifier import Classifier, classifier, has_classifier
+from cgan_lib.evaluation.inception import inception_fid
+from cgan_lib.evaluation.nearest import nearest_real
+from cgan_lib.evaluation.scores import Scores, evaluate, evaluate_images, quick_scores, real_scores
 
-__all__ = ["Classifier", "Scores", "classifier", "evaluate"]
+__all__ = [
+    "Classifier",
+    "Scores",
+    "classifier",
+    "evaluate",
+    "evaluate_images",
+    "has_classifier",
+    "inception_fid",
+    "nearest_real",
+    "quick_scores",
+    "real_scores",
+]

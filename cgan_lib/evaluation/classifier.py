@@ -1,5 +1,7 @@
-"""The classifier that reads generated images: shipped for MNIST, trained on first use for other data sets."""
+"""The classifier that reads images: shipped for MNIST and the embedded digits, else trained on first use."""
 
+import copy
+import hashlib
 from pathlib import Path
 
 import torch
@@ -7,15 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cgan_lib.checkpoint import write_atomically
-from cgan_lib.data import ImageData, batches, load
+from cgan_lib.data import ImageData, batches, load, to_unit
 from cgan_lib.paths import home, make_folder
+from cgan_lib.training import AUTOCAST, pick_precision
 from cgan_lib.weights import state_to_store
 
 SIZE = 28  # images are read at 28×28, whatever their size
 SHIPPED = Path(__file__).parent
 BATCH = 128  # of a large data set; a small one is read in at least 40 batches an epoch
 EPOCHS = 8
-LEAST_STEPS = 120
+LEAST_STEPS = 600
+READ_AT_ONCE = 500
 
 
 class Classifier(nn.Module):
@@ -51,38 +55,83 @@ def classifier(dataset: str = "mnist") -> Classifier:
     """The classifier of a data set, in evaluation mode: shipped, or trained now and kept in `data/classifiers/`."""
     from safetensors.torch import load_file
 
-    name = f"{dataset}.safetensors"
-    kept = home() / "data" / "classifiers" / name
-    for path in (SHIPPED / name, kept):
+    for path in _places(dataset):
         if path.is_file():
             state = load_file(path)
-            network = Classifier(len(state["logits.weight"]), state["backbone.0.weight"].shape[1])
+            with torch.random.fork_rng(devices=[]):  # the weights that it starts with are drawn for nothing
+                network = Classifier(len(state["logits.weight"]), state["backbone.0.weight"].shape[1])
             network.load_state_dict(state)
             return network.eval()
     print(f"Training a classifier of {dataset}, once …")
     data = load(dataset)
     network = train_classifier(data)
-    save_classifier(network, kept.with_name(f"{data.name}.safetensors"))  # offline, that of the digits that stood in
+    save_classifier(network, _places(data.name)[-1])  # offline, that of the digits that stood in
     return network
 
 
-def train_classifier(data: ImageData, seed: int = 1) -> Classifier:
-    """A classifier trained on real images (28×28), each batch moved by up to two pixels."""
+def has_classifier(dataset: str) -> bool:
+    """Whether the classifier of a data set is at hand, without training one."""
+    return any(path.is_file() for path in _places(dataset))
+
+
+def _places(dataset: str) -> tuple[Path, Path]:
+    """Where the shipped classifier of a data set would lie, and where one trained here is kept."""
+    name = f"{dataset}.safetensors"
+    return SHIPPED / name, home() / "data" / "classifiers" / name
+
+
+def fingerprint(network: nn.Module) -> str:
+    """Twelve hexadecimal digits that name the weights: scores of two different classifiers do not compare."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def train_classifier(data: ImageData, seed: int = 1, held_out: ImageData | None = None) -> Classifier:
+    """A classifier trained on `data`, each batch moved by up to two pixels; in evaluation mode.
+
+    With `held_out`, the weights are those of the epoch that read most of these images right, else the last.
+    """
     batch_size = max(1, min(BATCH, len(data) // 40))
     steps = max(EPOCHS * len(data) // batch_size, LEAST_STEPS)
+    precision = pick_precision("auto", torch.device("cpu"))
+    best, best_state = -1.0, None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Classifier(data.num_classes, data.channels)
+        network = Classifier(data.num_classes, data.channels).to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(network.parameters())
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps)
-        for _, (images, labels) in zip(range(steps), batches(data, batch_size, seed), strict=False):
+        for step, (images, labels) in zip(range(1, steps + 1), batches(data, batch_size, seed), strict=False):
             shift = torch.randint(-2, 3, (2,)).tolist()
-            logits = network.logits(network(images.roll(shift, (2, 3))))
+            with torch.autocast("cpu", AUTOCAST[precision], enabled=precision != "fp32"):
+                logits = network.logits(network(images.roll(shift, (2, 3))))
             optimizer.zero_grad()
-            F.cross_entropy(logits, labels).backward()
+            F.cross_entropy(logits.float(), labels).backward()
             optimizer.step()
             schedule.step()
-    return network.eval()
+            if held_out is not None and (step % (steps // EPOCHS or 1) == 0 or step == steps):
+                right = share_right(network.eval(), held_out)
+                network.train()
+                if right >= best:  # the later of two equal ones has learned from more
+                    best, best_state = right, copy.deepcopy(network.state_dict())
+    if best_state is not None:
+        network.load_state_dict(best_state)
+    return network.to(memory_format=torch.contiguous_format).eval()
+
+
+@torch.inference_mode()
+def read(network: Classifier, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Features (N, 128) and logits (N, num_classes) of images uint8 (N, C, H, W), on the device of the classifier."""
+    device = network.logits.weight.device
+    features = torch.cat([network(to_unit(some.to(device))) for some in images.split(READ_AT_ONCE)])
+    return features, network.logits(features)
+
+
+def share_right(network: Classifier, data: ImageData) -> float:
+    """Percent of the images that are read as their label."""
+    _, logits = read(network, data.images)
+    return 100 * (logits.argmax(1).cpu() == data.labels).float().mean().item()
 
 
 def save_classifier(network: Classifier, path: Path, *, half: bool = False) -> None:
