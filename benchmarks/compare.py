@@ -33,6 +33,7 @@ from cgan_lib.training import Trainer, pick_device
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+GALLERY = ROOT / "output_images" / "gallery"
 COUNT = 10_000
 BEGIN, END = "<!-- compare:begin -->\n", "<!-- compare:end -->"
 COLUMNS = {  # title: how a row is printed there
@@ -48,6 +49,8 @@ COLUMNS = {  # title: how a row is printed there
     "GAN-train ↑": lambda row: "–" if row["gan_train"] is None else f"{row['gan_train']:.1f}%",
     "diversity": lambda row: f"{row['diversity']:.2f}",
 }
+
+ABOUT_TRAINING = ("steps", "images/s", "parameters")
 
 Stopped = Callable[[nn.Module, int, float], None]  # (generator, steps, seconds)
 
@@ -124,33 +127,55 @@ def measure(name: str, stops: list[float], full: bool) -> list[dict]:
 
 
 def table(results: dict, minutes: float | None) -> str:
-    """The rows of one budget as a Markdown table, best FID first, and what real images score below."""
-    rows = sorted((row for row in results["rows"] if row["minutes"] == minutes), key=lambda row: row["fid"])
-    real = {**results["real"], "recipe": "real images", "steps": 0, "images_per_second": 0, "parameters": 0}
-    lines = [
-        f"| {' | '.join(COLUMNS)} |",
-        "|---|" + "---:|" * (len(COLUMNS) - 1),
-        *("| " + " | ".join(show(row) for show in COLUMNS.values()) + " |" for row in rows),
-    ]
-    if rows:
-        blank = ("steps", "images/s", "parameters")
-        cells = ["" if title in blank else show(real) for title, show in COLUMNS.items()]
-        lines.append("| " + " | ".join(["*real images*", *cells[1:]]) + " |")
-    return "\n".join(lines) + "\n"
+    """The rows of one budget as a Markdown table, lowest FID first, and below what real training images score."""
+    rows = rows_of(results, minutes)
+    columns = {
+        k: show for k, show in COLUMNS.items() if not k.startswith("GAN-train") or rows[0]["gan_train"] is not None
+    }
+    real = ["*real images*"]
+    for title, show in list(columns.items())[1:]:
+        real.append("" if title in ABOUT_TRAINING else show(results["real"]))
+    cells = [[show(row) for show in columns.values()] for row in rows]
+    lines = [list(columns), ["---", *["---:"] * (len(columns) - 1)], *cells, real]
+    return (
+        "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("| --- |", "|---|").replace(" ---: |", "---:|")
+    )
+
+
+def rows_of(results: dict, minutes: float | None) -> list[dict]:
+    """The results of one budget, lowest FID first."""
+    return sorted((row for row in results["rows"] if row["minutes"] == minutes), key=lambda row: row["fid"])
 
 
 def readme_part(results: dict) -> str:
     """What README shows of the results."""
     budgets = sorted({row["minutes"] for row in results["rows"]}, reverse=True)
-    parts = [f"After {minutes:g} minutes of training each:\n\n{table(results, minutes)}" for minutes in budgets]
+    where = f"on a {results['machine']}, torch {results['torch'].split('+')[0]}, {results['real']['count']:,} images"
+    parts = [
+        f"After {minutes:g} minutes of training each, {where}:\n\n{table(results, minutes)}" for minutes in budgets
+    ]
     return "\n" + "\n".join(parts) + "\n"
 
 
-def write_readme(results: dict, path: Path = ROOT / "README.md") -> None:
+def write_readme(results: dict, path: Path) -> None:
     """Replace the tables between the two marks in README."""
     before, _, rest = path.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     write_atomically(path, (before + BEGIN + readme_part(results) + END + after).encode())
+
+
+def draw_digits(results: dict, minutes: float | None):
+    """A figure with a row of digits for each recipe, lowest FID first; two latents, the same for all, none selected."""
+    import matplotlib.pyplot as plt
+
+    rows = rows_of(results, minutes)
+    figure, axes = plt.subplots(len(rows), 1, figsize=(9, 0.5 * len(rows)), layout="constrained", squeeze=False)
+    for panel, row in zip(axes[:, 0], rows, strict=True):
+        panel.imshow(plt.imread(RESULTS / "digits" / f"{row['recipe']}.png"))
+        panel.set_ylabel(f"{row['recipe']}\nFID {row['fid']:.1f}", rotation=0, ha="right", va="center", fontsize=9)
+        panel.set(xticks=[], yticks=[])
+        panel.spines[:].set_visible(False)
+    return figure
 
 
 def machine() -> str:
@@ -177,7 +202,8 @@ def main() -> None:
         write_atomically(path, (json.dumps(results, indent=1) + "\n").encode())
         print(f"{name}: {table({**results, 'rows': rows}, rows[-1]['minutes'])}", flush=True)
     if not options.full:
-        write_readme(results)
+        write_readme(results, ROOT / "README.md")
+        draw_digits(results, max(options.minutes)).savefig(GALLERY / "compare.png", dpi=110)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """The benchmarks run and measure what they say, on a scale that takes seconds."""
 
 import itertools
-import re
+import json
 import sys
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,19 @@ import torch
 from test_data import write_files
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-import quality
+import compare
+import mlp_peer
 import throughput
 
-from cgan_lib import RECIPES, get_recipe, train
-from cgan_lib.evaluation import Scores
+from cgan_lib import RECIPES, evaluate, generate, get_recipe, load
+from cgan_lib.evaluation import classifier, real_scores
+from cgan_lib.evaluation.classifier import fingerprint
 from cgan_lib.models import MODELS
 from cgan_lib.models.layers import Clamp
 from cgan_lib.sampling import latents
 
+ROOT = Path(__file__).resolve().parents[1]
 OURS = [name for name in RECIPES if not name.endswith("_published")]
-SCORES = Scores(count=50, as_requested=91.26, worst_class=82.34, diversity=0.734, least_diverse=0.614, real=99.17)
 
 
 @pytest.fixture
@@ -73,23 +76,134 @@ def test_the_comparison_takes_turns_and_gives_medians(monkeypatch):
     assert result == pytest.approx(dict(plain=6, ours=2, ratio=3))  # the first two turns are warm-up
 
 
-def test_quality_trains_in_a_fresh_home_and_prints_a_row_for_each_recipe(home, monkeypatch, capsys, tiny):
-    measured = []
+# --- compare.py
 
-    def evaluate(generator, count):
-        measured.append((type(generator).__name__, count))
-        return SCORES
 
-    monkeypatch.setenv("CGAN_DATA", str(home))
-    monkeypatch.setattr(sys, "argv", ["quality.py", "bce", "projection", "--profile", "ci", "--count", "50"])
-    monkeypatch.setattr(quality, "train", partial(train, steps=2, **tiny))
-    monkeypatch.setattr(quality, "evaluate", evaluate)
-    quality.main()
-    assert measured == [("BCEGenerator", 50), ("ProjectionGenerator", 50)]
-    printed = capsys.readouterr().out
-    rows = re.findall(r"^\| `(\w+)` \| 2 \| \d+ \| 91\.3% \| 82\.3% \| 0\.73 \| 0\.61 \|$", printed, re.MULTILINE)
-    assert rows == ["bce", "projection"]
-    header, rule, *_ = [line for line in printed.splitlines() if line.startswith("|")]
-    assert header.count("|") == rule.count("|") == 8
-    assert "right on 99.17% of the real test images" in printed
-    assert list(home.iterdir()) == []
+ROW = dict(
+    **dict(recipe="bce", minutes=5.0, steps=6400, seconds=300.1, images_per_second=1365.4, parameters=942_000),
+    **dict(fid=23.79, precision=0.828, recall=0.674, coverage=0.689, as_requested=98.41, gan_train=96.32),
+    diversity=0.89,
+)
+
+
+def results_of(*rows: dict) -> dict:
+    real = {**ROW, "count": 10_000, "fid": 4.69}
+    return dict(rows=list(rows), real=real, machine="2-core CPU", torch="2.15.0+cpu", python="3.12")
+
+
+def test_the_readme_quotes_the_results_file():
+    results = json.loads((ROOT / "benchmarks" / "results" / "compare.json").read_text())
+    assert {row["recipe"] for row in results["rows"]} == {*RECIPES, "mlp_peer"}
+    assert {row["minutes"] for row in results["rows"]} == {2, 5}
+    assert {row["classifier"] for row in results["rows"]} == {fingerprint(classifier("mnist"))}
+    assert compare.BEGIN + compare.readme_part(results) + compare.END in (ROOT / "README.md").read_text()
+    assert {path.stem for path in (ROOT / "benchmarks" / "results" / "digits").iterdir()} == {*RECIPES, "mlp_peer"}
+
+
+def test_the_table_has_the_lowest_fid_first_and_real_images_last():
+    results = results_of(ROW, {**ROW, "recipe": "spatial", "fid": 9.0}, {**ROW, "recipe": "late", "minutes": 2.0})
+    header, rule, *rows = compare.table(results, 5.0).splitlines()
+    assert header.count("|") == rule.count("|") == rows[0].count("|") == rows[-1].count("|")
+    assert [row.split(" | ")[0] for row in rows] == ["| `spatial`", "| `bce`", "| *real images*"]
+    assert rows[1] == "| `bce` | 6,400 | 1,365 | 0.94 M | 23.8 | 0.83 | 0.67 | 0.69 | 98.4% | 96.3% | 0.89 |"
+    assert rows[2].startswith("| *real images* |  |  |  | 4.7 |")
+
+
+def test_gan_train_has_no_column_where_nobody_measured_it():
+    table = compare.table(results_of({**ROW, "gan_train": None}), 5.0)
+    assert "GAN-train" not in table
+    assert "GAN-test" in table
+
+
+def test_the_tables_in_a_readme_are_replaced_and_nothing_else(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{compare.BEGIN}old{compare.END}\nafter\n")
+    compare.write_readme(results_of(ROW), readme)
+    written = readme.read_text()
+    assert written.startswith("before\n")
+    assert written.endswith("\nafter\n")
+    assert "old" not in written
+    assert "After 5 minutes of training each, on a 2-core CPU, torch 2.15.0, 10,000 images:" in written
+    compare.write_readme(results_of(ROW), readme)
+    assert readme.read_text() == written
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch, tiny):
+    """The comparison on the embedded digits, with tiny networks and few images, writing below tmp_path."""
+    module = import_module("cgan_lib.evaluation.classifier")
+    monkeypatch.setattr(module, "EPOCHS", 1)
+    monkeypatch.setattr(module, "LEAST_STEPS", 5)
+    (tmp_path / "README.md").write_text(compare.BEGIN + compare.END)
+    for name in ("ROOT", "RESULTS", "GALLERY"):
+        monkeypatch.setattr(compare, name, tmp_path)
+    monkeypatch.setattr(compare, "COUNT", 100)
+    monkeypatch.setattr(compare, "load", lambda name, **options: load("digits", **options))
+    monkeypatch.setattr(compare, "evaluate", partial(evaluate, dataset="digits"))
+    monkeypatch.setattr(compare, "real_scores", partial(real_scores, "digits"))
+    monkeypatch.setattr(compare, "get_recipe", lambda name: get_recipe(name, **tiny))
+    return tmp_path
+
+
+def run_compare(monkeypatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["compare.py", *arguments])
+    compare.main()
+
+
+def test_every_recipe_is_measured_at_each_stop_and_replaces_its_own_rows_only(small, monkeypatch, capsys):
+    run_compare(monkeypatch, "bce", "spatial", "--minutes", "0.02", "0.01")
+    rows = json.loads((small / "compare.json").read_text())["rows"]
+    assert [(row["recipe"], row["minutes"]) for row in rows] == [
+        *(("bce", 0.01), ("bce", 0.02)),
+        *(("spatial", 0.01), ("spatial", 0.02)),
+    ]
+    for early, late in (rows[:2], rows[2:]):
+        assert 0 < early["steps"] < late["steps"]
+        assert early["seconds"] == pytest.approx(0.6, abs=0.4)
+        assert late["seconds"] == pytest.approx(1.2, abs=0.4)
+        assert late["images_per_second"] == pytest.approx(8 * late["steps"] / late["seconds"], rel=0.1)
+        assert early["gan_train"] is None
+        assert 0 <= late["gan_train"] <= 100
+        assert late["count"] == 100
+    assert "`spatial`" in capsys.readouterr().out
+    assert "After 0.02 minutes" in (small / "README.md").read_text()
+    assert (small / "compare.png").is_file()
+    run_compare(monkeypatch, "bce", "--minutes", "0.03")
+    again = json.loads((small / "compare.json").read_text())["rows"]
+    assert [row for row in again if row["recipe"] == "spatial"] == rows[2:]
+    assert [row["minutes"] for row in again if row["recipe"] == "bce"] == [0.03]
+
+
+def test_the_same_minutes_train_further_not_anew(small):
+    seen = []
+    recipe = compare.get_recipe("bce")
+    compare.train_ours(recipe, [0.2, 0.4], lambda generator, steps, seconds: seen.append((generator, steps, seconds)))
+    assert seen[0][0] is seen[1][0]
+    assert seen[0][1] < seen[1][1]
+    assert seen[0][2] < seen[1][2] == pytest.approx(0.4, abs=0.2)
+
+
+def test_full_trains_the_epochs_of_the_recipe(small, monkeypatch, tiny):
+    few = partial(get_recipe, **(tiny | dict(batch_size=750, epochs=3)))
+    monkeypatch.setattr(compare, "get_recipe", few)
+    run_compare(monkeypatch, "bce", "mlp_peer", "--full")
+    (row,) = json.loads((small / "compare_full.json").read_text())["rows"]
+    assert (row["recipe"], row["minutes"], row["steps"]) == ("bce", None, 6)
+    assert row["gan_train"] is not None
+    assert (small / "README.md").read_text() == compare.BEGIN + compare.END
+
+
+@pytest.mark.usefixtures("mnist")
+def test_the_tutorial_design_trains_plainly_and_draws(monkeypatch):
+    monkeypatch.setattr(compare, "MLP", compare.MLP.replace(batch_size=8))
+    seen = []
+    compare.train_plainly([0.3, 0.6], lambda generator, steps, seconds: seen.append((steps, seconds)))
+    assert 0 < seen[0][0] < seen[1][0]
+    assert seen[1][1] == pytest.approx(0.6, abs=0.3)
+    generator = mlp_peer.Generator()
+    before = [p.clone() for p in generator.parameters()]
+    steps = throughput.plain_steps(compare.MLP, torch.device("cpu"), (generator, mlp_peer.Discriminator()))
+    losses = list(itertools.islice(steps, 2))
+    assert torch.tensor(losses).isfinite().all()
+    assert all(not torch.equal(a, b) for a, b in zip(before, generator.parameters(), strict=True))
+    assert generate(generator, [3, 4]).shape == (2, 1, 32, 32)
