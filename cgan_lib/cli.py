@@ -254,6 +254,7 @@ def _evaluate_to_file(
     import json
 
     from cgan_lib.checkpoint import write_atomically
+    from cgan_lib.data import load
     from cgan_lib.evaluation import evaluate, inception_fid
     from cgan_lib.paths import home, make_folder, short
     from cgan_lib.recipes import SAMPLES, SEEDS
@@ -262,14 +263,13 @@ def _evaluate_to_file(
         raise UserError(f"--out {out} must end in .json.")
     run, generator = _open(source)
     dataset = dataset or (run.recipe.dataset if run else "mnist")
+    dataset = load(dataset, train=False).name  # the embedded digits, when MNIST cannot be reached
     if full:
-        count, seeds = count or SAMPLES["full"], seeds or SEEDS["full"]
+        count = SAMPLES["full"] if count is None else count
+        seeds = SEEDS["full"] if seeds is None else seeds
     scores = evaluate(generator, dataset, count=count, seeds=seeds, gan_train=full)
     measured = {"source": source, "dataset": dataset, **scores.to_dict()}
     print(scores.table())
-    if inception:
-        measured["inception_fid"] = inception_fid(generator, dataset)
-        print(f"Inception-FID {measured['inception_fid']:.2f} (60,000 fakes, all test images, Inception v3)")
     if out is None:
         name = f"scores_images_{scores.count:06d}.json"
         if run:
@@ -279,6 +279,10 @@ def _evaluate_to_file(
     make_folder(out.parent)
     write_atomically(out, json.dumps(measured, indent=2).encode())
     print(short(out))
+    if inception:  # last: it may take hours, and fails offline
+        measured["inception_fid"] = inception_fid(generator, dataset)
+        write_atomically(out, json.dumps(measured, indent=2).encode())
+        print(f"Inception-FID {measured['inception_fid']:.2f} (60,000 fakes, all test images, Inception v3)")
 
 
 def _export(arguments: list[str]) -> None:

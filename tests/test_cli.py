@@ -1,21 +1,22 @@
 """The command line: what it prints, what it returns, and that a mistake writes nothing."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision import datasets
 
+import cgan_lib.evaluation
 from cgan_lib import RECIPES, evaluate, generate, load_generator, open_run, pretrained
 from cgan_lib.cli import main
-from cgan_lib.evaluation import Classifier
-from cgan_lib.evaluation.classifier import save_classifier
-from cgan_lib.evaluation.scores import _reference
 
 TINY = [
     "--dataset",
@@ -74,7 +75,9 @@ def refused(tmp_path, capsys, contents):
 def test_help_lists_the_commands(arguments, code, capsys):
     assert main(arguments) == code
     printed = capsys.readouterr().out
-    assert re.findall(r"^  (\w+) ", printed, re.MULTILINE) == ["train", "recipes", "info", "generate", "export"]
+    assert re.findall(r"^  (\w+) ", printed, re.MULTILINE) == [
+        *("train", "recipes", "info", "generate", "evaluate", "export")
+    ]
 
 
 def test_train_trains_and_says_where_everything_is(home, capsys):
@@ -99,22 +102,32 @@ def test_the_command_that_train_prints_draws_digits(home, capsys):
         assert picture.size == (2 * (3 * 30 + 2), 2 * (30 + 2))
 
 
+def test_the_command_that_train_prints_measures_the_run(home, capsys):
+    main(["train", "bce", *TINY, "--steps", "2"])
+    (arguments,) = re.findall(r"python -m cgan_lib (evaluate .*)", capsys.readouterr().out)
+    assert main(arguments.split()) == 0  # from another working folder
+    assert "FID ↓" in capsys.readouterr().out
+
+
 def test_train_twice_resumes(home, capsys):
     main(["train", "bce", *TINY, "--steps", "2"])
     assert main(["train", "bce", *TINY, "--steps", "4"]) == 0
     assert "logs/digits/bce/ci goes on from step 2." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [["train", "bce", "--help"], ["train", "--help"], ["generate", "--help"]])
-def test_every_command_explains_its_options(arguments, capsys):
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("train bce --help", ["--lr", "--lr-halved-at", "--steps", "--profile", "--run", str(RECIPES["bce"].lr)]),
+        ("train --help", ["--lr", "--steps", "--profile", "--run", str(RECIPES["bce"].lr)]),
+        ("generate --help", ["--labels", "--out"]),
+        ("evaluate --help", ["--dataset", "--count", "--seeds", "--full", "--inception", "--out", "10,000"]),
+    ],
+)
+def test_every_command_explains_its_options(line, expected, capsys):
     with pytest.raises(SystemExit) as exit:
-        main(arguments)
+        main(line.split())
     assert exit.value.code == 0
-    expected = (
-        ["--lr", "--steps", "--profile", "--run", str(RECIPES["bce"].lr)]
-        if arguments[0] == "train"
-        else ["--labels", "--out"]
-    )
     printed = capsys.readouterr().out
     assert all(option in printed for option in expected)
 
@@ -190,20 +203,142 @@ def test_a_shipped_generator_draws_by_its_name(name):
         assert np.array_equal(file["images"], generate(load_generator(name), list(range(10))).numpy())
 
 
-# --- export
+# --- evaluate
+
+
+def as_json(scores):
+    """Scores as they are when they come back from a JSON file."""
+    return json.loads(json.dumps(scores.to_dict()))
 
 
 @pytest.fixture
-def _untrained_judge(home):
-    """A classifier of the digits that has learned nothing, where a trained one would be kept: scores at no cost."""
-    torch.manual_seed(0)
-    save_classifier(Classifier(), home / "data" / "classifiers" / "digits.safetensors")
-    _reference.cache_clear()
-    yield
-    _reference.cache_clear()
+def asked(monkeypatch):
+    """What `evaluate` is asked for: one dict of options a call; the real one measures 100 images instead."""
+    calls = []
+
+    def fewer(generator, dataset, **options):
+        calls.append(options | dict(dataset=dataset))
+        return evaluate(generator, dataset, count=100)
+
+    monkeypatch.setattr(cgan_lib.evaluation, "evaluate", fewer)
+    return calls
 
 
-@pytest.mark.usefixtures("_untrained_judge")
+def test_evaluate_prints_the_scores_of_a_run_and_keeps_them_in_its_folder(home, finished, capsys):
+    assert main(["evaluate", "logs/digits/bce/ci"]) == 0  # from another working folder
+    scores = evaluate(finished.generator, "digits")
+    place = "logs/digits/bce/ci/scores_steps_000040_images_000200.json"
+    assert capsys.readouterr().out == f"{scores.table()}\n{place}\n"
+    kept = json.loads((home / place).read_text())
+    assert kept == {"source": "logs/digits/bce/ci", "dataset": "digits"} | as_json(scores)
+    assert (kept["count"], kept["seeds"], kept["gan_train"]) == (200, 1, None)
+    assert kept["real"]["as_requested"] > 90
+
+
+def test_evaluate_measures_a_weight_file_as_it_is_asked_to(home, weights, finished, capsys):
+    line = f"evaluate {weights} --dataset digits --count 110 --seeds 2"
+    assert main(line.split()) == 0
+    scores = evaluate(finished.generator, "digits", count=110, seeds=2)
+    place = "logs/scores/weights_scores_images_000110.json"
+    assert capsys.readouterr().out == f"{scores.table()}\n{place}\n"
+    assert json.loads((home / place).read_text()) == {"source": weights, "dataset": "digits"} | as_json(scores)
+    assert scores.deviation
+    kept = (home / place).read_bytes()
+    assert main([*line.split(), "--out", "new/mine.json"]) == 0
+    assert Path("new/mine.json").read_bytes() == kept
+
+
+@pytest.mark.parametrize("name", pretrained()[:1])
+def test_a_shipped_generator_is_measured_by_its_name(home, name):
+    assert main(["evaluate", name, "--dataset", "digits", "--count", "100"]) == 0
+    kept = json.loads((home / "logs" / "scores" / f"{name}_scores_images_000100.json").read_text())
+    assert kept["source"] == name
+    assert kept["fid"] == evaluate(load_generator(name), "digits", count=100).fid
+
+
+def test_what_is_measured_by_default_is_what_the_profile_says(asked, finished):
+    assert main(["evaluate", "logs/digits/bce/ci"]) == 0
+    assert asked == [dict(dataset="digits", count=None, seeds=None, gan_train=False)]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("", dict(count=10_000, seeds=3)),
+        ("--count 500", dict(count=500, seeds=3)),
+        ("--seeds 2", dict(count=10_000, seeds=2)),
+    ],
+)
+def test_a_full_measurement_has_10000_images_3_seeds_and_gan_train_unless_told_otherwise(
+    asked, finished, options, expected
+):
+    assert main(["evaluate", "logs/digits/bce/ci", "--full", *options.split()]) == 0
+    assert asked == [dict(dataset="digits", gan_train=True, **expected)]
+
+
+def test_gan_train_is_in_the_table_and_in_the_file(finished, monkeypatch, capsys):
+    module = sys.modules["cgan_lib.evaluation.classifier"]
+    monkeypatch.setattr(module, "EPOCHS", 1)
+    monkeypatch.setattr(module, "LEAST_STEPS", 5)
+    line = "evaluate logs/digits/bce/ci --full --count 100 --seeds 1 --out full.json"
+    assert main(line.split()) == 0
+    kept = json.loads(Path("full.json").read_text())
+    assert re.search(rf"^GAN-train ↑ +{kept['gan_train']:.2f}% ", capsys.readouterr().out, re.MULTILINE)
+    assert kept["real"]["gan_train"] is not None
+
+
+@pytest.mark.parametrize("options", ["--count 99", "--count 0", "--count 99 --full", "--count 0 --full"])
+def test_too_few_images_to_measure_are_refused(refused, weights, options):
+    count = options.split()[1]
+    message = refused("evaluate", weights, "--dataset", "digits", *options.split())
+    assert f"count {count} is too few to measure 10 classes: use 100 or more" in message
+
+
+@pytest.mark.parametrize("options", ["--seeds 0", "--seeds 0 --full", "--seeds -1"])
+def test_no_seeds_are_refused(refused, weights, options):
+    message = refused("evaluate", weights, "--dataset", "digits", *options.split())
+    assert f"seeds {options.split()[1]} must be at least 1" in message
+
+
+def test_offline_what_is_measured_and_recorded_are_the_embedded_digits(home, weights, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [])
+    assert main(["evaluate", weights, "--count", "100", "--out", "offline.json"]) == 0
+    assert "Using the embedded 8×8 digits instead" in capsys.readouterr().err
+    offline = json.loads(Path("offline.json").read_text())
+    assert main(["evaluate", weights, "--count", "100", "--dataset", "digits", "--out", "digits.json"]) == 0
+    assert offline == json.loads(Path("digits.json").read_text())
+    assert offline["dataset"] == "digits"
+
+
+def test_without_a_network_inception_fid_says_so_and_the_other_scores_are_kept(weights, monkeypatch, tmp_path, capsys):
+    def offline(*_, **__):
+        raise URLError("no network")
+
+    monkeypatch.setattr("torch.hub.urlopen", offline)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    line = f"evaluate {weights} --dataset digits --count 100 --inception --out scores.json"
+    assert main(line.split()) == 2
+    printed = capsys.readouterr()
+    assert "FID ↓" in printed.out
+    assert "error: the Inception network could not be fetched" in printed.err
+    assert "Every other score works offline" in printed.err
+    kept = json.loads(Path("scores.json").read_text())
+    assert "inception_fid" not in kept
+    assert kept["fid"] > 0
+
+
+def test_inception_fid_is_one_more_number_in_the_file(weights, monkeypatch, capsys):
+    monkeypatch.setattr(cgan_lib.evaluation, "inception_fid", lambda generator, dataset: 12.345)
+    line = f"evaluate {weights} --dataset digits --count 100 --inception --out scores.json"
+    assert main(line.split()) == 0
+    assert "Inception-FID 12.3" in capsys.readouterr().out
+    kept = json.loads(Path("scores.json").read_text())
+    assert (kept["inception_fid"], kept["count"]) == (12.345, 100)
+
+
+# --- export
+
+
 def test_export_writes_a_folder_that_draws_like_the_run(finished, capsys):
     assert main(["export", "logs/digits/bce/ci", "mine/published"]) == 0  # from another working folder
     printed = capsys.readouterr().out
@@ -256,6 +391,9 @@ def test_export_explains_itself(capsys):
         ("generate nowhere --labels 1 --out a.png", "there is no weight file nowhere"),
         ("generate . --labels 1 --out a.png", "should hold model.safetensors or one weight file (found: none)"),
         ("generate bcee --labels 1 --out a.png", "there is no weight file bcee: check the path. Shipped: "),
+        ("evaluate nowhere", "there is no weight file nowhere"),
+        ("evaluate nowhere --out scores.txt", "--out scores.txt must end in .json"),
+        ("evaluate .", "should hold model.safetensors or one weight file (found: none)"),
         ("export", "export needs a run and a new folder"),
         ("export logs/digits/bce/ci", "export needs a run and a new folder"),
         ("export logs/digits/bce/ci one two", "export needs a run and a new folder"),
@@ -272,6 +410,11 @@ def test_mistakes_are_one_line_with_code_2_and_nothing_written(refused, line, me
 @pytest.mark.parametrize(("label", "message"), [("10", "label 10 is no class: use 0 to 9"), ("-1", "label -1")])
 def test_a_label_that_is_no_class(refused, weights, label, message):
     assert message in refused("generate", weights, "--labels", "1", label, "--out", "new/a.png")
+
+
+def test_a_data_set_to_measure_with_that_is_unknown(refused, weights):
+    message = refused("evaluate", weights, "--dataset", "digit")
+    assert "unknown data set 'digit': did you mean 'digits'?" in message
 
 
 @pytest.mark.parametrize("content", [b"", b"text", bytes(3000)])
@@ -307,6 +450,7 @@ def test_an_output_that_cannot_be_written(refused, tmp_path, weights):
         ("train bce --batchsize 8", "--batch-size"),
         ("train bce --step 8", "--steps"),
         ("generate a --labels 1 --out a.png --sed 1", "--seed"),
+        ("evaluate a --sed 1", "--seeds"),
     ],
 )
 def test_unknown_options_suggest_the_nearest(capsys, tmp_path, contents, line, nearest):

@@ -436,6 +436,13 @@ def test_a_growing_network_can_be_the_best_only_when_it_is_grown(judged, tiny):
     assert about(run.best) == (judged.kind, 12, 3.0)
 
 
+def test_losses_of_a_growing_network_choose_only_when_it_is_grown(tiny, monkeypatch):
+    monkeypatch.setattr("cgan_lib.selection.is_stable", lambda before, now: True)
+    settings = dict(image_size=32, grow_every=4, save_every=4, log_every=1, score="losses", **tiny)
+    assert train("dcgan64_progressive", steps=8, **settings).best is None
+    assert about(train("dcgan64_progressive", steps=12, **settings).best)[:2] == ("losses", 12)
+
+
 def best_by_the_rule(curves, points):
     """The rule as its module states it, in other words: (number of the best window, its loss), windows from 1."""
     g, d = (curves[name][1].reshape(-1, points) for name in ("loss/G", "loss/D"))

@@ -1,6 +1,5 @@
 """Tools: `make colab` stamps a repository into a copy of the course, and what the library ships is made as it says."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -13,12 +12,15 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torchvision import datasets
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 import ship
+from test_hub import SCORES
 
-from cgan_lib import generate, load, load_generator, train
-from cgan_lib.evaluation import Scores
+from cgan_lib import UserError, generate, load, load_generator, pretrained, train
+from cgan_lib.evaluation import classifier
+from cgan_lib.evaluation.classifier import share_right
 from cgan_lib.weights import facts
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -111,9 +113,9 @@ def test_a_generator_is_trained_for_the_time_given_and_shipped_in_half_precision
         trained.append(replace(train(recipe, run=run, steps=steps // 100, **tiny), step=steps, seconds=steps / 100))
         return trained[-1]
 
-    trained, scores = [], Scores(50, 91.26, 82.34, 0.734, 0.614, 99.17)
+    trained = []
     monkeypatch.setattr(ship, "train", train_fast)
-    monkeypatch.setattr(ship, "evaluate", lambda generator: scores)
+    monkeypatch.setattr(ship, "evaluate", lambda generator: SCORES)
     ship.ship_generator("bce", seconds=11)
     steps = [run.step for run in trained]
     assert steps == sorted(steps)
@@ -126,16 +128,50 @@ def test_a_generator_is_trained_for_the_time_given_and_shipped_in_half_precision
     assert (images[0] - images[1]).abs().max() <= 2
     with Image.open(shelf / "bce.png") as picture:
         assert picture.size == (2 * (10 * 30 + 2), 2 * (10 * 30 + 2))
-    assert f"bce: {steps[-1]:,} steps in 11 s, {scores}" in capsys.readouterr().out
+    assert f"bce: {steps[-1]:,} steps in 11 s, {SCORES}" in capsys.readouterr().out
     assert not trained[-1].folder.exists()  # nothing else is left
 
 
-def test_the_classifier_is_shipped_in_half_precision_with_its_share_of_right_answers(shelf, monkeypatch, capsys):
+@pytest.fixture
+def _hasty(shelf, monkeypatch):
+    """Classifiers that learn for two steps and are read where they are shipped."""
     module = import_module("cgan_lib.evaluation.classifier")
-    monkeypatch.setattr(module, "EPOCHS", 0)
-    monkeypatch.setattr(module, "LEAST_STEPS", 2)
-    monkeypatch.setattr(ship, "load", lambda name, **options: load("digits", **options))
-    ship.ship_classifier()
-    state = load_file(shelf / "mnist.safetensors")
+    for name, value in dict(EPOCHS=0, LEAST_STEPS=2, SHIPPED=shelf).items():
+        monkeypatch.setattr(module, name, value)
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_classifiers_are_shipped_in_half_precision_with_their_share_of_right_answers(shelf, capsys):
+    ship.ship_classifiers(["digits"])
+    assert [path.name for path in shelf.iterdir()] == ["digits.safetensors"]
+    state = load_file(shelf / "digits.safetensors")
     assert {tensor.dtype for tensor in state.values() if tensor.is_floating_point()} == {torch.float16}
-    assert re.fullmatch(r"classifier: \d+\.\d\d% of the real test images\n", capsys.readouterr().out)
+    right = share_right(classifier("digits"), load("digits", train=False))  # the one on the shelf
+    assert capsys.readouterr().out == f"classifier of digits: {right:.2f}% of the real test images\n"
+    assert right < 90  # it is not the one that the library ships
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_no_classifier_is_shipped_under_the_name_of_a_data_set_that_is_not_at_hand(shelf, monkeypatch):
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [])
+    with pytest.warns(UserWarning, match="embedded 8×8 digits"), pytest.raises(UserError, match="mnist is not at hand"):
+        ship.ship_classifiers(["mnist"])
+    assert list(shelf.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("classifiers", [("classifiers", ["mnist", "digits"])]),
+        ("classifiers kmnist", [("classifiers", ["kmnist"])]),
+        ("generators bce dropout --seconds 7", [("bce", 7.0), ("dropout", 7.0)]),
+        ("generators", [(name, 240.0) for name in pretrained()]),
+    ],
+)
+def test_what_is_shipped_is_what_the_command_names_or_all_that_is_shipped_now(line, expected, monkeypatch):
+    done = []
+    monkeypatch.setattr(sys, "argv", ["ship.py", *line.split()])
+    monkeypatch.setattr(ship, "ship_classifiers", lambda names: done.append(("classifiers", names)))
+    monkeypatch.setattr(ship, "ship_generator", lambda name, seconds: done.append((name, seconds)))
+    ship.main()
+    assert sorted(done) == sorted(expected)

@@ -64,13 +64,12 @@ def inception_score(logits: Tensor) -> float:
     """
     from torchmetrics.image.inception import InceptionScore
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Metric `InceptionScore` will save all extracted features")
-        warnings.filterwarnings("ignore", r"std\(\): degrees of freedom")  # of the one split
-        metric = InceptionScore(_AsGiven(logits.shape[1]), splits=1)
     below_best = logits.double() - logits.double().amax(1, keepdim=True)  # the same probabilities
-    metric.update(below_best.clamp(min=-LARGEST_GAP))
-    with torch.random.fork_rng(devices=[]):  # it shuffles
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):  # it shuffles
+        warnings.filterwarnings("ignore", "Metric `InceptionScore` will save all extracted features")
+        warnings.filterwarnings("ignore", r"std\(\): degrees of freedom")  # it has one split, and no deviation
+        metric = InceptionScore(_AsGiven(logits.shape[1]), splits=1)
+        metric.update(below_best.clamp(min=-LARGEST_GAP))
         return metric.compute()[0].item()
 
 
