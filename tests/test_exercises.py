@@ -40,6 +40,12 @@ RIGHT = [
     (exercises.check_hinge, lambda real, fake: (1 - real).clamp(min=0).mean() + (1 + fake).clamp(min=0).mean()),
     (exercises.check_power_iteration, lambda W, v: torch.linalg.svdvals(W)[0]),
     (exercises.check_power_iteration, lambda W, v: torch.linalg.svdvals(W)[0].item()),
+    (exercises.check_frechet, lambda m, s, n, t: (m - n) ** 2 + (s - t) ** 2),
+    (exercises.check_frechet, lambda m, s, n, t: (m - n) ** 2 + s * s + t * t - 2 * (s * s * t * t) ** 0.5),
+    (exercises.check_precision, lambda distances, reach: (distances < reach).any(1).float().mean()),
+    (exercises.check_precision, lambda distances, reach: ((distances < reach).sum(1) > 0).float().mean().item()),
+    (exercises.check_swapped_labels, {"GAN-test", "GAN-train"}),
+    (exercises.check_swapped_labels, ["GAN-train", "GAN-test"]),
 ]
 WRONG = [
     (exercises.check_numbers_in_image, 28, "one row"),
@@ -92,6 +98,21 @@ WRONG = [
     (exercises.check_power_iteration, lambda W, v: W.norm(), "Frobenius"),
     (exercises.check_power_iteration, lambda W, v: torch.linalg.svdvals(W)[0] ** 2, "σ²"),
     (exercises.check_power_iteration, lambda W, v: v.norm(), "in turns"),
+    (exercises.check_frechet, lambda m, s, n, t: (m - n) ** 2 + (s * s - t * t) ** 2, "a square of what"),
+    (exercises.check_frechet, lambda m, s, n, t: (m - n) ** 2 + s * s + t * t, "last part is missing"),
+    (exercises.check_frechet, lambda m, s, n, t: (m - n) ** 2, "widths count"),
+    (exercises.check_frechet, lambda m, s, n, t: ((m - n) ** 2 + (s - t) ** 2) ** 0.5, "No root"),
+    (exercises.check_frechet, lambda m, s, n, t: abs(m - n) + abs(s - t), "Put that into the formula"),
+    (exercises.check_precision, lambda distances, reach: (distances < reach).any(0).float().mean(), "coverage"),
+    (exercises.check_precision, lambda distances, reach: 100 * (distances < reach).any(1).float().mean(), "percent"),
+    (exercises.check_precision, lambda distances, reach: (distances < reach).float().mean(), "One ball is enough"),
+    (exercises.check_precision, lambda distances, reach: (distances < reach).sum(1).float().mean(), "counts once"),
+    (exercises.check_precision, lambda distances, reach: (distances < reach).all(1).float().mean(), "any of its"),
+    (exercises.check_swapped_labels, {"GAN-test"}, "what will it say of real digits"),
+    (exercises.check_swapped_labels, {"GAN-train"}, "One score asks of each image"),
+    (exercises.check_swapped_labels, {"GAN-test", "GAN-train", "FID"}, "FID looks at the images alone"),
+    (exercises.check_swapped_labels, {"GAN-test", "FDI"}, "FDI is not among"),
+    (exercises.check_swapped_labels, "GAN-test", "set of names"),
 ]
 NOT_ATTEMPTED = [
     (exercises.check_numbers_in_image, ...),
@@ -107,6 +128,9 @@ NOT_ATTEMPTED = [
     (exercises.check_projection_score, lambda *arguments: ...),
     (exercises.check_hinge, lambda real, fake: ...),
     (exercises.check_power_iteration, lambda W, v: ...),
+    (exercises.check_frechet, lambda m, s, n, t: ...),
+    (exercises.check_precision, lambda distances, reach: None),
+    (exercises.check_swapped_labels, {...}),
 ]
 
 

@@ -3,7 +3,7 @@
 from cgan_lib.evaluation.classifier import Classifier, classifier, has_classifier
 from cgan_lib.evaluation.inception import inception_fid
 from cgan_lib.evaluation.nearest import nearest_real
-from cgan_lib.evaluation.scores import Scores, evaluate, evaluate_images, quick_scores, real_scores
+from cgan_lib.evaluation.scores import Scores, evaluate, evaluate_images, in_proportion, quick_scores, real_scores
 
 __all__ = [
     "Classifier",
@@ -12,6 +12,7 @@ __all__ = [
     "evaluate",
     "evaluate_images",
     "has_classifier",
+    "in_proportion",
     "inception_fid",
     "nearest_real",
     "quick_scores",

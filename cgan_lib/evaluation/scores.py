@@ -214,6 +214,14 @@ def draw(generator: nn.Module, like: ImageData, count: int, seed: int = 1) -> Im
     return ImageData(f"fake {like.name}", images, labels, like.class_names)
 
 
+def in_proportion(data: ImageData, count: int) -> ImageData:
+    """`count` images (or all there are), always the same, with labels distributed as in all of `data`, ascending."""
+    shuffled = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+    chosen = shuffled[data.labels[shuffled].sort(stable=True).indices]
+    chosen = chosen[_evenly(len(data), min(count, len(data)))]
+    return ImageData(data.name, data.images[chosen], data.labels[chosen], data.class_names)
+
+
 def spread_labels(labels: Tensor, count: int) -> Tensor:
     """`count` labels in the proportions of `labels` (N,), in ascending order."""
     return labels.sort().values[_evenly(len(labels), count)]
@@ -261,7 +269,7 @@ def _load(dataset: str, train: bool, at: str) -> ImageData:
 
 @lru_cache(maxsize=4)
 def _real(dataset: str, train: bool, count: int, device: str, at: str) -> _Real:
-    data = _subset(_load(dataset, train, at), count)
+    data = in_proportion(_load(dataset, train, at), count)
     judge = classifier(data.name).to(device)  # that of the digits, where these stand in for MNIST
     return _Real(data, judge, read(judge, data.images)[0])
 
@@ -269,16 +277,8 @@ def _real(dataset: str, train: bool, count: int, device: str, at: str) -> _Real:
 @lru_cache(maxsize=8)
 def _real_scores(dataset: str, count: int, gan_train: bool, device: str, at: str) -> Scores:
     training, tested = (_load(dataset, train, at) for train in (True, False))
-    measured = _measure(_subset(training, count), _real(dataset, False, count, device, at))
-    return replace(measured, gan_train=learned_from(_subset(training, count), tested) if gan_train else None)
-
-
-def _subset(data: ImageData, count: int) -> ImageData:
-    """`count` images (or all there are) in the proportions of the classes, the labels in ascending order."""
-    shuffled = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
-    chosen = shuffled[data.labels[shuffled].sort(stable=True).indices]
-    chosen = chosen[_evenly(len(data), min(count, len(data)))]
-    return ImageData(data.name, data.images[chosen], data.labels[chosen], data.class_names)
+    measured = _measure(in_proportion(training, count), _real(dataset, False, count, device, at))
+    return replace(measured, gan_train=learned_from(in_proportion(training, count), tested) if gan_train else None)
 
 
 def _evenly(length: int, count: int) -> Tensor:
