@@ -5,8 +5,8 @@
 Trains each recipe once, on this machine and with nothing else running, stops at each of the `minutes` of training (data
 loading for our recipes, and all measuring, not counted) and measures what it would hand over then: the protocol of
 `cgan_lib.evaluation.scores`, 10,000 images, one seed, at the last stop also GAN-train. `--full` trains the epochs of
-the profile `full` instead. Results go to benchmarks/results/, one recipe replacing its own rows only, with ten digits
-of each for the picture; the tables of README and notebook 04 are made from that file (README's is rewritten).
+the profile `full` instead. Results go to benchmarks/results/, one recipe replacing its own rows only, with twenty
+digits of each for the picture; the tables of README and notebook 04 are made from that file (README's is rewritten).
 """
 
 import argparse
@@ -165,7 +165,7 @@ def write_readme(results: dict, path: Path) -> None:
 
 
 def draw_digits(results: dict, minutes: float | None):
-    """A figure with a row of digits for each recipe, lowest FID first; two latents, the same for all, none selected."""
+    """A figure with a row of digits for each recipe, lowest FID first: two of each class, none selected."""
     import matplotlib.pyplot as plt
 
     rows = rows_of(results, minutes)

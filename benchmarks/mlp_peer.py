@@ -1,8 +1,9 @@
 """The conditional GAN of many tutorials, for comparison: plain perceptrons and a least-squares loss at 32×32.
 
-Written from its usual description: a label embedding of 10 numbers beside z (100) or beside the flattened image; in the
-generator 128, 256, 512 and 1,024 units, BatchNorm (with an eps of 0.8) after all but the first, LeakyReLU 0.2, tanh; in
-the discriminator three layers of 512, dropout 0.4 after two. Adam 2e-4, betas (0.5, 0.999), batch 64.
+The design that the PyTorch-GAN collection made popular, written from its description: a label embedding of 10 numbers
+beside z (100) or beside the flattened image; in the generator 128, 256, 512 and 1,024 units, BatchNorm (with an eps of
+0.8) after all but the first, LeakyReLU 0.2, tanh; in the discriminator three layers of 512, dropout 0.4 after two. Adam
+2e-4, betas (0.5, 0.999), batch 64. Here the discriminator moves first, and samples are drawn in evaluation mode.
 """
 
 from itertools import pairwise

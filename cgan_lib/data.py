@@ -113,7 +113,7 @@ def load(name: str = "mnist", *, train: bool = True, image_size: int = 28) -> Im
         warnings.warn(f"{error} Using the embedded 8×8 digits instead.", stacklevel=2)
         data = _embedded_digits(train)
     if data.image_size != image_size:
-        data = replace(data, images=_resize(data.images, image_size))
+        data = replace(data, images=resize(data.images, image_size))
     return data
 
 
@@ -200,8 +200,8 @@ def _embedded_digits(train: bool) -> ImageData:
     return ImageData("digits", images[order].unsqueeze(1), labels[order], DIGITS)
 
 
-def _resize(images: Tensor, size: int) -> Tensor:
-    """uint8 (N,C,H,W) → uint8 (N,C,size,size); in chunks, so that MNIST at 64×64 needs no gigabyte of floats."""
+def resize(images: Tensor, size: int) -> Tensor:
+    """uint8 (N,C,H,W) → uint8 (N,C,size,size), antialiased; in chunks, to spare the memory."""
     resized = [
         F.interpolate(chunk.float(), size=(size, size), mode="bicubic", antialias=True).round().clamp(0, 255).byte()
         for chunk in images.split(4096)

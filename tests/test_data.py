@@ -141,7 +141,7 @@ def test_images_are_resized_once_and_keep_their_range(size):
 
 def test_resizing_in_chunks_changes_nothing(home):
     images = torch.randint(256, (5000, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(cgan_lib.data._resize(images, 8)[4090:4100], cgan_lib.data._resize(images[4090:4100], 8))
+    assert torch.equal(cgan_lib.data.resize(images, 8)[4090:4100], cgan_lib.data.resize(images[4090:4100], 8))
 
 
 def test_unknown_data_set_suggests_the_nearest():

@@ -5,7 +5,7 @@ import json
 from dataclasses import fields, replace
 from importlib import import_module
 from itertools import cycle
-from statistics import fmean, pstdev
+from statistics import fmean, stdev
 from urllib.error import URLError
 
 import pytest
@@ -345,7 +345,7 @@ def test_several_seeds_are_averaged_and_say_how_far_apart_they_are(generator):
     for name in numbers:
         of_each = [getattr(one, name) for one in several]
         assert getattr(scores, name) == pytest.approx(fmean(of_each))
-        assert scores.deviation[name] == pytest.approx(pstdev(of_each))
+        assert scores.deviation[name] == pytest.approx(stdev(of_each))
     for name in ("as_requested_by_class", "fid_by_class", "diversity_by_class"):
         of_each = zip(*(getattr(one, name) for one in several), strict=True)
         assert getattr(scores, name) == pytest.approx([fmean(of_class) for of_class in of_each])

@@ -108,6 +108,11 @@ WRONG = [
     (exercises.check_precision, lambda distances, reach: (distances < reach).float().mean(), "One ball is enough"),
     (exercises.check_precision, lambda distances, reach: (distances < reach).sum(1).float().mean(), "counts once"),
     (exercises.check_precision, lambda distances, reach: (distances < reach).all(1).float().mean(), "any of its"),
+    (
+        exercises.check_precision,
+        lambda distances, reach: (distances < reach.mean()).any(1).float().mean(),
+        "any of its",
+    ),
     (exercises.check_swapped_labels, {"GAN-test"}, "what will it say of real digits"),
     (exercises.check_swapped_labels, {"GAN-train"}, "One score asks of each image"),
     (exercises.check_swapped_labels, {"GAN-test", "GAN-train", "FID"}, "FID looks at the images alone"),

@@ -98,7 +98,7 @@ def train_classifier(data: ImageData, seed: int = 1, held_out: ImageData | None 
     precision = pick_precision("auto", torch.device("cpu"))
     best, best_state = -1.0, None
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         network = Classifier(data.num_classes, data.channels).to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(network.parameters())
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps)

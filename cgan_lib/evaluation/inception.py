@@ -1,4 +1,4 @@
-"""FID as papers print it, from features of a network trained on photographs. Our own scores do not need it."""
+"""FID on features of a network trained on photographs, as papers have it. Our own scores do not need it."""
 
 import torch
 from torch import Tensor, nn

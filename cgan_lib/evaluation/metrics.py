@@ -41,7 +41,8 @@ def fid(real: Tensor, fake: Tensor) -> float:
 def kid(real: Tensor, fake: Tensor, seed: int = 0) -> float:
     """Squared maximum mean discrepancy of two sets of features (N, d), with the kernel (x·y/d + 1)³; 0 is best.
 
-    Unlike FID it does not depend on the counts: the mean over random subsets is unbiased (Bińkowski et al. 2018).
+    The mean over random subsets of up to 1,000. For independent draws it is unbiased (Bińkowski et al. 2018): it does not
+    depend on the counts as FID does, and may fall below 0. With fixed shares of the classes it is a little low.
     """
     from torchmetrics.image.kid import KernelInceptionDistance
 
@@ -52,7 +53,7 @@ def kid(real: Tensor, fake: Tensor, seed: int = 0) -> float:
     metric.update(real.double(), real=True)
     metric.update(fake.double(), real=False)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # of the subsets
+        torch.default_generator.manual_seed(seed)  # of the subsets, which are drawn on the CPU
         return metric.compute()[0].item()
 
 

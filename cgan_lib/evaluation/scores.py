@@ -8,7 +8,9 @@ The protocol
 - Features are those of a small classifier of real images, which takes no part in any training and is named by a
   fingerprint of its weights. It knows digits; a network trained on photographs does not.
 - **The real row.** As many real *training* images go through the same measurement in place of the fakes. What they
-  score is the floor of FID and KID (0 cannot be reached with finite counts) and the ceiling of all the others.
+  score is the floor of FID and KID (0 cannot be expected of finite counts) and the ceiling of the others: a mark to aim
+  at, not a bound. Fakes that are too typical may pass it in precision, GAN-test or IS, which is a warning, no triumph.
+  (The classifier has learned from these images, so they may look a little better than new ones would.)
 - With several seeds, the scores are means over as many independent sets of latents, and `deviation` says how far
   these lie apart. It does not say how far two trainings would.
 """
@@ -16,7 +18,7 @@ The protocol
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
-from statistics import fmean, pstdev
+from statistics import fmean, stdev
 from typing import Any
 
 import torch
@@ -48,7 +50,7 @@ class Scores:
     fid: float
     """↓ distance between Gaussians fitted to the features of fakes and of real images"""
     kid: float
-    """↓ squared distance between the two sets by a cubic kernel; does not depend on the count"""
+    """↓ squared distance between the two sets by a cubic kernel; hardly depends on the count"""
     inception_score: float
     """↑ clear images, equally frequent classes: 1 to the number of classes; looks at fakes only"""
     precision: float
@@ -74,8 +76,8 @@ class Scores:
     confusion: tuple[tuple[int, ...], ...]
     """row: class asked for, column: class read; images"""
     gan_train: float | None = None
-    """↑ GAN-train (Shmelkov et al. 2018): percent of real test images read right by a classifier that was trained on
-    `count` fakes and nothing else; None when it was not asked for"""
+    """↑ GAN-train (Shmelkov et al. 2018): percent of all real test images read right by a classifier that has learned
+    from the `count` fakes alone (five sixths to train on, one to choose the epoch); None when it was not asked for"""
     deviation: dict[str, float] = field(default_factory=dict)
     """standard deviation of each score over the seeds; empty for one seed"""
     real: "Scores | None" = None
@@ -123,7 +125,7 @@ ROWS = {
     "as_requested": ("GAN-test, as requested ↑", "{:.2f}%"),
     "worst_class": ("  worst class", "{:.2f}%"),
     "gan_train": ("GAN-train ↑", "{:.2f}%"),
-    "diversity": ("diversity in a class ↑", "{:.3f}"),
+    "diversity": ("diversity in a class", "{:.3f}"),
     "least_diverse": ("  least diverse class", "{:.3f}"),
 }
 
@@ -185,7 +187,7 @@ def evaluate_images(images: Tensor, labels: Tensor, dataset: str = "mnist") -> S
 def quick_scores(generator: nn.Module, dataset: str, count: int, seed: int = 1) -> dict[str, float]:
     """The scores that are cheap enough to follow a training with, always on the latents of `seed`.
 
-    They compare with real *training* images, so that a generator chosen by them has not seen its examiner.
+    They compare with real *training* images, so that a generator chosen by them was not chosen on the test images.
     """
     check_count(generator, dataset, count)
     real = _real(dataset, True, count, _device(generator), str(home()))
@@ -348,5 +350,6 @@ def _mean(several: Sequence[Scores], real: Scores) -> Scores:
             values[name] = tuple(torch.tensor(of_each, dtype=torch.float64).mean(0).tolist())
         elif isinstance(of_each[0], float):
             values[name] = fmean(of_each)
-            deviation[name] = pstdev(of_each)
-    return replace(several[0], **values, deviation=deviation if len(several) > 1 else {})
+            if len(several) > 1:
+                deviation[name] = stdev(of_each)
+    return replace(several[0], **values, deviation=deviation)
