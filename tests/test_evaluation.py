@@ -21,10 +21,10 @@ from cgan_lib.data import ImageData, to_unit
 from cgan_lib.evaluation import (
     Classifier,
     Scores,
-    classifier,
     evaluate_images,
     has_classifier,
     inception_fid,
+    load_classifier,
     nearest_real,
     quick_scores,
     real_scores,
@@ -35,7 +35,7 @@ from cgan_lib.evaluation.scores import ROWS, draw, learned_from, spread_labels
 from cgan_lib.models import MODELS
 from cgan_lib.recipes import SAMPLES, SEEDS
 
-MODULE = import_module("cgan_lib.evaluation.classifier")  # the package gives this name to the function
+MODULE = import_module("cgan_lib.evaluation.classifier")
 COUNT = 250
 
 
@@ -291,13 +291,13 @@ def test_the_labels_asked_for_are_distributed_as_those_of_the_test_images(test_d
 
 
 def test_the_classifier_is_named_by_its_weights(measured):
-    judge = classifier("digits")
+    judge = load_classifier("digits")
     name = fingerprint(judge)
     assert len(name) == 12
     assert int(name, 16)
     assert {scores.classifier for scores in measured.values()} == {name}
-    assert fingerprint(classifier("digits").train()) == name
-    assert fingerprint(classifier("mnist")) != name
+    assert fingerprint(load_classifier("digits").train()) == name
+    assert fingerprint(load_classifier("mnist")) != name
     with torch.no_grad():
         judge.logits.bias[0] += 1e-4
     changed = fingerprint(judge)
@@ -316,7 +316,7 @@ def test_images_of_another_size_are_measured_as_if_they_were_28_pixels_wide(size
 def test_large_images_are_made_smaller_without_aliasing():
     stripes = torch.zeros(1, 1, 112, 112)
     stripes[..., ::2] = 2
-    judge = classifier("digits")
+    judge = load_classifier("digits")
     with torch.inference_mode():
         torch.testing.assert_close(judge(stripes - 1), judge(torch.zeros(1, 1, 28, 28)), atol=0.2, rtol=0.02)
 
@@ -374,7 +374,7 @@ def test_another_home_has_its_own_data_and_its_own_classifier(home, generator, m
         monkeypatch.setenv("CGAN_HOME", str(home / name))
         quick = quick_scores(generator, "fashion_mnist", 200)
         scores = evaluate(generator, "fashion_mnist", count=200)
-        assert scores.classifier == fingerprint(classifier("fashion_mnist"))
+        assert scores.classifier == fingerprint(load_classifier("fashion_mnist"))
         assert measured.setdefault(name, (scores, quick)) == (scores, quick)
     (here, quick_here), (there, quick_there) = measured["here"], measured["there"]
     assert (here.real_count, there.real_count) == (120, 150)
@@ -441,12 +441,12 @@ def test_quick_scores_compare_with_training_images(few_digits):
     scores = quick_scores(Drawn(in_turn(few_digits)), "digits", 300)
     assert scores["fid"] == about(0, within=1e-4)
     assert (scores["precision"], scores["recall"], scores["coverage"]) == (1, 1, 1)
-    assert scores["as_requested"] == pytest.approx(share_right(classifier("digits"), few_digits))
+    assert scores["as_requested"] == pytest.approx(share_right(load_classifier("digits"), few_digits))
 
 
 def test_quick_scores_are_those_that_the_protocol_would_find_among_training_images(generator, few_digits):
     scores = quick_scores(generator, "digits", 300, seed=3)
-    fakes, judge = draw(generator, few_digits, 300, seed=3), classifier("digits")
+    fakes, judge = draw(generator, few_digits, 300, seed=3), load_classifier("digits")
     (real, _), (fake, _) = (read(judge, data.images) for data in (few_digits, fakes))
     near = neighbourhoods(real, fake)
     assert scores == pytest.approx(
@@ -790,7 +790,7 @@ def test_all_test_images_and_as_many_fakes_as_asked_for_go_through_the_inception
 
 @pytest.mark.parametrize(("dataset", "least"), [("digits", 99), ("mnist", 60)])  # the digits are not those of MNIST
 def test_a_shipped_classifier_is_there_at_once_and_reads(home, dataset, least, test_data, capsys):
-    network = classifier(dataset)
+    network = load_classifier(dataset)
     assert not network.training
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
     assert share_right(network, test_data) >= least
@@ -828,7 +828,7 @@ def test_a_classifier_is_trained_once_and_kept(home, monkeypatch, capsys, test_d
     monkeypatch.setattr(MODULE, "LEAST_STEPS", 60)
     write_digits_as_fashion(home)
     assert not has_classifier("fashion_mnist")
-    network = classifier("fashion_mnist")
+    network = load_classifier("fashion_mnist")
     assert "Training a classifier of fashion_mnist, once" in capsys.readouterr().out
     assert share_right(network, test_data) > 85
     assert (home / "data" / "classifiers" / "fashion_mnist.safetensors").is_file()
@@ -838,7 +838,7 @@ def test_a_classifier_is_trained_once_and_kept(home, monkeypatch, capsys, test_d
         raise AssertionError("it was trained before")
 
     monkeypatch.setattr(MODULE, "train_classifier", train_again)
-    again = classifier("fashion_mnist")
+    again = load_classifier("fashion_mnist")
     assert capsys.readouterr().out == ""
     assert not again.training
     x = to_unit(test_data.images[:10])
@@ -852,10 +852,10 @@ def test_half_precision_reads_the_same(home, test_data):
     save_classifier(network, full)
     save_classifier(network, half, half=True)
     assert half.stat().st_size == pytest.approx(full.stat().st_size / 2, rel=0.05)
-    halved = classifier("kmnist")
+    halved = load_classifier("kmnist")
     assert {parameter.dtype for parameter in halved.parameters()} == {torch.float32}
     x = to_unit(test_data.images[:20])
-    assert torch.equal(classifier("fashion_mnist")(x), network(x))
+    assert torch.equal(load_classifier("fashion_mnist")(x), network(x))
     torch.testing.assert_close(halved(x), network(x), atol=5e-3, rtol=1e-2)
 
 
@@ -864,14 +864,14 @@ def test_a_kept_classifier_has_the_classes_and_channels_that_it_was_trained_with
     network = Classifier(classes, channels).eval()
     save_classifier(network, home / "data" / "classifiers" / "kmnist.safetensors")
     x = torch.rand(2, channels, 40, 40) * 2 - 1
-    loaded = classifier("kmnist")
+    loaded = load_classifier("kmnist")
     assert torch.equal(loaded.logits(loaded(x)), network.logits(network(x)))
     assert loaded.logits(loaded(x)).shape == (2, classes)
 
 
 def test_a_shipped_classifier_goes_before_one_that_was_kept(home):
     save_classifier(Classifier().eval(), home / "data" / "classifiers" / "digits.safetensors")
-    assert fingerprint(classifier("digits")) == fingerprint(load_shipped("digits"))
+    assert fingerprint(load_classifier("digits")) == fingerprint(load_shipped("digits"))
 
 
 def load_shipped(dataset):
@@ -918,7 +918,7 @@ def test_a_classifier_of_the_stand_in_digits_is_not_kept_as_that_of_mnist(one_st
     monkeypatch.setattr(MODULE, "SHIPPED", home / "nowhere")
     monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [])
     with pytest.warns(UserWarning, match="Using the embedded"):
-        classifier("mnist")
+        load_classifier("mnist")
     assert [path.name for path in (home / "data" / "classifiers").iterdir()] == ["digits.safetensors"]
     assert not has_classifier("mnist")
 

@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 import cgan_lib.weights
 from cgan_lib import RECIPES, UserError, generate, load_generator, open_run, pretrained, train
 from cgan_lib.checkpoint import checkpoints
-from cgan_lib.evaluation import classifier
+from cgan_lib.evaluation import load_classifier
 from cgan_lib.evaluation.classifier import SHIPPED, read
 from cgan_lib.models import MODELS
 from cgan_lib.weights import PREFERRED, PRETRAINED, SUFFIXES, facts, save_generator
@@ -543,5 +543,5 @@ def test_a_shipped_generator_draws_ten_different_digits_that_can_be_read(name):
     images = generate(generator, list(range(10)))
     assert len(images.flatten(1).unique(dim=0)) == 10
     labels = torch.arange(10).repeat(10)
-    _, logits = read(classifier("mnist"), generate(generator, labels))
+    _, logits = read(load_classifier("mnist"), generate(generator, labels))
     assert (logits.argmax(1) == labels).float().mean() > 0.8

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cgan_lib import UserError, evaluate, generate, load, load_generator, train
 from cgan_lib.checkpoint import write_atomically
-from cgan_lib.evaluation.classifier import SHIPPED, classifier, save_classifier, share_right, train_classifier
+from cgan_lib.evaluation.classifier import SHIPPED, load_classifier, save_classifier, share_right, train_classifier
 from cgan_lib.logbook import png
 from cgan_lib.paths import home
 from cgan_lib.sampling import tile
@@ -33,7 +33,7 @@ def ship_classifiers(datasets: list[str]) -> None:
         if data.name != dataset:
             raise UserError(f"{dataset} is not at hand: its classifier cannot be trained.")
         save_classifier(train_classifier(data), SHIPPED / f"{dataset}.safetensors", half=True)
-        right = share_right(classifier(dataset), load(dataset, train=False))
+        right = share_right(load_classifier(dataset), load(dataset, train=False))
         print(f"classifier of {dataset}: {right:.2f}% of the real test images")
 
 

@@ -1,6 +1,6 @@
 """Measuring generators with a classifier that took no part in their training: see `scores` for the protocol."""
 
-from cgan_lib.evaluation.classifier import Classifier, classifier, has_classifier
+from cgan_lib.evaluation.classifier import Classifier, has_classifier, load_classifier
 from cgan_lib.evaluation.inception import inception_fid
 from cgan_lib.evaluation.nearest import nearest_real
 from cgan_lib.evaluation.scores import Scores, evaluate, evaluate_images, in_proportion, quick_scores, real_scores
@@ -8,12 +8,12 @@ from cgan_lib.evaluation.scores import Scores, evaluate, evaluate_images, in_pro
 __all__ = [
     "Classifier",
     "Scores",
-    "classifier",
     "evaluate",
     "evaluate_images",
     "has_classifier",
     "in_proportion",
     "inception_fid",
+    "load_classifier",
     "nearest_real",
     "quick_scores",
     "real_scores",

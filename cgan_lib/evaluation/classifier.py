@@ -51,7 +51,7 @@ class Classifier(nn.Module):
         return self.backbone(x)
 
 
-def classifier(dataset: str = "mnist") -> Classifier:
+def load_classifier(dataset: str = "mnist") -> Classifier:
     """The classifier of a data set, in evaluation mode: shipped, or trained now and kept in `data/classifiers/`."""
     from safetensors.torch import load_file
 

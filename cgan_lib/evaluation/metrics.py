@@ -41,8 +41,8 @@ def fid(real: Tensor, fake: Tensor) -> float:
 def kid(real: Tensor, fake: Tensor, seed: int = 0) -> float:
     """Squared maximum mean discrepancy of two sets of features (N, d), with the kernel (x·y/d + 1)³; 0 is best.
 
-    The mean over random subsets of up to 1,000. For independent draws it is unbiased (Bińkowski et al. 2018): it does not
-    depend on the counts as FID does, and may fall below 0. With fixed shares of the classes it is a little low.
+    The mean over random subsets of up to 1,000. Of independent draws it is unbiased (Bińkowski et al. 2018): it hardly
+    depends on the counts, and may fall below 0. With fixed shares of the classes it is a little low.
     """
     from torchmetrics.image.kid import KernelInceptionDistance
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from cgan_lib.data import ImageData, load
 from cgan_lib.errors import UserError
-from cgan_lib.evaluation.classifier import Classifier, classifier, fingerprint, read, share_right, train_classifier
+from cgan_lib.evaluation.classifier import Classifier, fingerprint, load_classifier, read, share_right, train_classifier
 from cgan_lib.evaluation.metrics import fid, inception_score, kid, neighbourhoods, spread
 from cgan_lib.paths import home
 from cgan_lib.recipes import SAMPLES, SEEDS, current_profile
@@ -272,7 +272,7 @@ def _load(dataset: str, train: bool, at: str) -> ImageData:
 @lru_cache(maxsize=4)
 def _real(dataset: str, train: bool, count: int, device: str, at: str) -> _Real:
     data = in_proportion(_load(dataset, train, at), count)
-    judge = classifier(data.name).to(device)  # that of the digits, where these stand in for MNIST
+    judge = load_classifier(data.name).to(device)  # that of the digits, where these stand in for MNIST
     return _Real(data, judge, read(judge, data.images)[0])
 
 
