@@ -23,6 +23,7 @@ from cgan_lib.evaluation import (
     Scores,
     evaluate_images,
     has_classifier,
+    in_proportion,
     inception_fid,
     load_classifier,
     nearest_real,
@@ -273,6 +274,22 @@ def test_labels_have_the_proportions_of_the_real_ones_at_any_count(count):
     assert labels.shape == (count,)
     assert labels.tolist() == sorted(labels.tolist())
     assert (labels.bincount(minlength=4) - count * shares).abs().max() <= 1
+
+
+@pytest.mark.parametrize("count", [20, 100, 1500, 5000])
+def test_images_in_proportion_are_different_ones_with_their_labels_and_the_same_each_time(digits, count):
+    some, again = in_proportion(digits, count), in_proportion(digits, count)
+    assert len(some) == min(count, 1500)
+    assert torch.equal(some.images, again.images)
+    assert some.labels.tolist() == sorted(some.labels.tolist())
+    shares = digits.labels.bincount() / 1500
+    assert (some.labels.bincount(minlength=10) - len(some) * shares).abs().max() <= 1
+
+    def pairs(data):
+        return set(zip(map(bytes, data.images.numpy()), data.labels.tolist(), strict=True))
+
+    assert pairs(some) <= pairs(digits)
+    assert len(pairs(some)) == len(some)
 
 
 def test_the_labels_asked_for_are_distributed_as_those_of_the_test_images(test_data, generator):
