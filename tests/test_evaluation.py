@@ -630,7 +630,7 @@ def test_the_table_has_every_score_beside_the_real_one_and_the_deviation_over_se
         "GAN-test, as requested ↑  91.26%  99.17%",
         "  worst class             82.30%  82.30%",
         "GAN-train ↑               90.00%       –    1.25%",
-        "diversity in a class ↑     0.734   0.734",
+        "diversity in a class       0.734   0.734",
         "  least diverse class      0.600   0.600",
         "2,000 images × 2 seeds beside 1,500 test images; classifier 0123456789ab",
     ]

@@ -338,7 +338,7 @@ def test_a_penalty_is_given_the_batch_its_labels_and_fakes_without_a_graph_in_fu
 def test_a_penalty_of_weight_zero_is_none(tiny, digits, monkeypatch):
     monkeypatch.setitem(LOSSES, "bare", LOSSES["relativistic"]._replace(penalty=None))
     one = make(digits, "relativistic", penalty_every=1, penalty_weight=0, **tiny)
-    other = make(digits, "relativistic", loss="bare", **tiny)
+    other = make(digits, "relativistic", loss="bare", penalty_weight=None, **tiny)
     for trainer in (one, other):
         trainer.fit(3)
     assert same(copy_of(one.generator), copy_of(other.generator))
