@@ -11,9 +11,20 @@ from cgan_lib.errors import UserError
 GRID_COLUMNS = 10
 
 
-def latents(count: int, latent_dim: int, seed: int = 0) -> Tensor:
-    """`count` latent vectors (count, latent_dim) from N(0, 1), the same for the same seed on every device."""
-    return torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(seed))
+def latents(count: int, latent_dim: int, seed: int = 0, truncation: float | None = None) -> Tensor:
+    """`count` latent vectors (count, latent_dim) from N(0, 1), the same for the same seed on every device.
+
+    `truncation` > 0: no coordinate farther from 0 than that, distributed as a normal one that is drawn again until it
+    is near enough (Brock et al. 2019, section 3.1), by the quantiles of the same draw: latents move continuously with
+    it, and a large one changes nothing. `UserError` for a truncation that is not positive.
+    """
+    z = torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(seed))
+    if truncation is None:
+        return z
+    if not truncation > 0:
+        raise UserError(f"truncation {truncation} must be more than 0: 0.5 draws typical images, 3 nearly all kinds.")
+    inside = torch.erf(torch.tensor(truncation / 2**0.5, dtype=torch.float64))  # the share that is near enough
+    return (2**0.5 * torch.erfinv(torch.erf(z.double() / 2**0.5) * inside)).float().clamp(-truncation, truncation)
 
 
 @torch.inference_mode()
@@ -27,8 +38,9 @@ def generate(
 ) -> Tensor:
     """One image for each label: uint8 (N,C,H,W) on the CPU.
 
-    `z` (N, latent_dim) is drawn from `seed` when not given. The generator is used in evaluation mode, and put back
-    into the mode it was in. `UserError` for a label outside the classes or a `z` of another shape.
+    In place of labels (N,), class weights (N, num_classes) ask for what lies between classes. `z` (N, latent_dim) is
+    drawn from `seed` when not given. The generator is used in evaluation mode, and put back into the mode it was in.
+    `UserError` for a label outside the classes or a `z` of another shape.
     """
     config = generator.config
     labels = check_labels(labels, config["num_classes"])
@@ -50,11 +62,13 @@ def generate(
 
 
 def check_labels(labels: Sequence[int] | Tensor, num_classes: int) -> Tensor:
-    """`labels` as int64 (N,); `UserError` when there are none or one is not a class."""
+    """`labels` as int64 (N,), or class weights as float (N, num_classes); `UserError` unless they are all right."""
     try:
         labels = torch.as_tensor(labels)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"labels must be a list of classes such as [7, 7, 3], got {labels!r}.") from error
+    if labels.ndim == 2 and labels.is_floating_point() and len(labels):
+        return _check_weights(labels, num_classes)
     if labels.ndim != 1 or len(labels) == 0:
         raise UserError(f"labels must be a list of classes such as [7, 7, 3], got shape {tuple(labels.shape)}.")
     if labels.is_floating_point() or labels.dtype == torch.bool:
@@ -63,6 +77,14 @@ def check_labels(labels: Sequence[int] | Tensor, num_classes: int) -> Tensor:
     if len(outside):
         raise UserError(f"label {outside[0].item()} is no class: use 0 to {num_classes - 1}.")
     return labels.long()
+
+
+def _check_weights(weights: Tensor, num_classes: int) -> Tensor:
+    if weights.shape[1] != num_classes:
+        raise UserError(f"class weights have {weights.shape[1]} columns, but there are {num_classes} classes.")
+    if not weights.isfinite().all():
+        raise UserError("class weights must be finite numbers.")
+    return weights.float()
 
 
 def grid_inputs(num_classes: int, latent_dim: int, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cgan_lib.models.layers import (
     LEAK,
+    ClassEmbedding,
     ConditionalGenerator,
     DenseToMaps,
     Dropout,
@@ -55,7 +56,7 @@ class BCEGenerator(ConditionalGenerator):
     ):
         super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
         c, s = base_channels, quarter(image_size)
-        self.label_embedding = nn.Embedding(num_classes, embed_dim)
+        self.label_embedding = ClassEmbedding(num_classes, embed_dim)
         self.projection = nn.Sequential(
             DenseToMaps(latent_dim + embed_dim, c, s),  # (N, c, s, s)
         )
@@ -124,7 +125,7 @@ class DropoutGenerator(ConditionalGenerator):
     ):
         super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
         c, s = base_channels, quarter(image_size)
-        self.label_embedding = nn.Embedding(num_classes, embed_dim)
+        self.label_embedding = ClassEmbedding(num_classes, embed_dim)
         self.dense = nn.Sequential(
             DenseToMaps(latent_dim + embed_dim, c, s),  # (N, c, s, s)
             nn.BatchNorm2d(c),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from cgan_lib.models.layers import (
     LEAK,
+    ClassEmbedding,
     ConditionalGenerator,
     Dropout,
     LabelPlane,
@@ -43,7 +44,7 @@ class DCGAN64Generator(ConditionalGenerator):
         )
         side = image_size // 2**doublings  # 4 for 64
         widths = [base_channels // 2**k for k in range(doublings)]  # 512, 256, 128, 64 for 64
-        self.label_embedding = nn.Embedding(num_classes, embed_dim)
+        self.label_embedding = ClassEmbedding(num_classes, embed_dim)
         first = nn.ConvTranspose2d(latent_dim + embed_dim, widths[0], side, bias=False)  # 1×1 → side×side
         self.stages = nn.ModuleList([nn.Sequential(first, nn.InstanceNorm2d(widths[0], affine=True), nn.ReLU())])
         for c_in, c_out in pairwise(widths):

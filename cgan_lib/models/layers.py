@@ -19,6 +19,18 @@ QUIET = 0.35  # standard deviation of embeddings that leave room for z
 LEAK = 0.2  # slope of LeakyReLU for negative inputs, in all families (Radford et al. 2016)
 
 
+class ClassEmbedding(nn.Embedding):
+    """Labels (N,) → one learned vector each (N, embed_dim); class weights (N, num_classes) → mixtures of the vectors.
+
+    Row (0, 0, 0, ½, 0, 0, 0, 0, ½, 0) asks for what lies halfway between a 3 and an 8.
+    """
+
+    def forward(self, labels: Tensor) -> Tensor:
+        if labels.is_floating_point():
+            return labels @ self.weight  # (N, num_classes) @ (num_classes, embed_dim)
+        return super().forward(labels)
+
+
 class LabelPlane(nn.Sequential):
     """Label (N,) → learned plane (N, 1, size, size).
 
@@ -27,7 +39,7 @@ class LabelPlane(nn.Sequential):
     """
 
     def __init__(self, num_classes: int, size: int, embed_dim: int | None = None):
-        table = [nn.Embedding(num_classes, embed_dim or size * size)]
+        table = [ClassEmbedding(num_classes, embed_dim or size * size)]
         if embed_dim:
             table.append(nn.Linear(embed_dim, size * size))
         super().__init__(*table, nn.Unflatten(1, (1, size, size)))  # (N, size·size) → (N, 1, size, size)

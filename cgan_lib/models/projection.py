@@ -12,6 +12,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from cgan_lib.models.layers import (
     LEAK,
     Clamp,
+    ClassEmbedding,
     ConditionalGenerator,
     DenseToMaps,
     Dropout,
@@ -38,7 +39,7 @@ class ProjectionGenerator(ConditionalGenerator):
     ):
         super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
         c, s = base_channels, quarter(image_size)
-        self.label_embedding = nn.Embedding(num_classes, embed_dim)
+        self.label_embedding = ClassEmbedding(num_classes, embed_dim)
         self.dense = DenseToMaps(latent_dim + embed_dim, c, s)  # (N, c, s, s)
         self.upsampling = nn.Sequential(
             nn.BatchNorm2d(c),
@@ -159,7 +160,7 @@ class ResidualGenerator(ConditionalGenerator):
     ):
         super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
         c, s = base_channels, quarter(image_size)
-        self.label_embedding = nn.Embedding(num_classes, embed_dim)
+        self.label_embedding = ClassEmbedding(num_classes, embed_dim)
         self.dense = DenseToMaps(latent_dim + embed_dim, c, s)  # (N, c, s, s)
         self.upsampling = nn.Sequential(
             Residual(c),

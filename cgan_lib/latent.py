@@ -1,0 +1,230 @@
+"""Moving through what a generator can draw: between latents, between classes, along directions, and back to `z`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cgan_lib.data import resize, to_unit
+from cgan_lib.errors import UserError
+from cgan_lib.sampling import generate, latents
+
+SEEN_FROM = 2.0  # how far along a direction, both ways, its effect is measured
+NO_EFFECT = 0.5  # standard deviations between both ends below which an effect is not worth a name
+EFFECTS = {"ink": "bolder", "slant": "leaning right", "width": "wider", "height": "taller"}  # measurement → when it rises
+
+
+def slerp(start: Tensor, end: Tensor, shares: Tensor) -> Tensor:
+    """Latents on the arc from `start` to `end`, each (latent_dim,), at `shares` (N,) of the way: (N, latent_dim).
+
+    On the arc the length stays that of latents the generator was trained on; on the straight line it sinks to 0.7 of
+    it half way (White 2016, section 2.1; Shoemake 1985).
+    """
+    angle = torch.arccos(F.cosine_similarity(start, end, dim=0).clamp(-1, 1))
+    shares = shares[:, None]  # (N, 1)
+    if torch.sin(angle) < 1e-4:  # the same direction, or the opposite one, to which no arc is the shortest
+        return torch.lerp(start[None], end[None], shares)
+    return (torch.sin((1 - shares) * angle) * start + torch.sin(shares * angle) * end) / torch.sin(angle)
+
+
+def blend(start: int, end: int, shares: Tensor, num_classes: int = 10) -> Tensor:
+    """Class weights (N, num_classes) from class `start` to class `end`, at `shares` (N,) of the way, for `generate`."""
+    for label in (start, end):
+        if not 0 <= label < num_classes:
+            raise UserError(f"label {label} is no class: use 0 to {num_classes - 1}.")
+    ends = F.one_hot(torch.tensor([start, end]), num_classes).float()  # (2, num_classes)
+    return torch.lerp(ends[:1], ends[1:], shares[:, None].float())
+
+
+class Direction(NamedTuple):
+    """A way to walk from any latent."""
+
+    vector: Tensor
+    """(latent_dim,), of length 1"""
+    share: float
+    """of all that `z` changes behind the first layer, 0 to 1"""
+    name: str
+    """what it was seen to change most, when that is plain: bolder, leaning left …"""
+
+    def label(self, number: int) -> str:
+        """Its name beside a slider: number, name, share."""
+        return f"{number} · {f'{self.name} · ' if self.name else ''}{100 * self.share:.1f}%"
+
+
+def directions(generator: nn.Module, count: int = 4) -> list[Direction]:
+    """The principal directions of the first layer that sees `z`, those that change its output most, largest first.
+
+    That layer is linear and `z` is N(0, I), so the principal components of its output have a closed form: the
+    singular vectors of its weights (Shen & Zhou 2021, eq. 4; with samples in place of it: Härkönen et al. 2020). A
+    name comes from the images: what changes most from -2 to +2, over 100 latents; the sign is turned so that it grows.
+    `UserError` when there are not so many.
+    """
+    latent_dim = generator.config["latent_dim"]
+    if not 0 < count <= latent_dim:
+        raise UserError(f"count {count} must be 1 to latent_dim, {latent_dim}.")
+    _, sizes, vectors = torch.linalg.svd(_first_weights(generator), full_matrices=False)
+    shares = (sizes**2 / (sizes**2).sum()).tolist()  # variance of each component of the output, over all of it
+    return [_named(generator, vector, share) for vector, share in zip(vectors[:count], shares, strict=False)]
+
+
+def _first_weights(generator: nn.Module) -> Tensor:
+    """How the output of the first layer depends on `z`: (outputs, latent_dim)."""
+    latent_dim = generator.config["latent_dim"]
+    z = latents(1, latent_dim)
+    found: list[Tensor] = []
+
+    def look(layer: nn.Module, arguments: tuple[Tensor], output: Tensor) -> None:
+        (x,) = arguments
+        if found or not isinstance(layer, (nn.Linear, nn.ConvTranspose2d)):
+            return
+        if x.shape[1] >= latent_dim and torch.equal(x.flatten(1)[:, :latent_dim].cpu(), z):
+            weight = layer.weight.detach().float().cpu()
+            rows = weight.flatten(1).T if isinstance(layer, nn.ConvTranspose2d) else weight  # (outputs, inputs)
+            found.append(rows[:, :latent_dim])
+
+    with _watched(generator, look):
+        generate(generator, [0], z=z)
+    if not found:
+        raise UserError(f"{type(generator).__name__} has no linear layer that reads z: there are no directions.")
+    return found[0]
+
+
+@contextmanager
+def _watched(network: nn.Module, look) -> Iterator[None]:
+    handles = [layer.register_forward_hook(look) for layer in network.modules() if not list(layer.children())]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _named(generator: nn.Module, vector: Tensor, share: float) -> Direction:
+    classes = generator.config["num_classes"]
+    labels = torch.arange(100) % classes
+    z = latents(100, generator.config["latent_dim"])
+    z = z - (z @ vector)[:, None] * vector  # what they hold of it already would blur both ends
+    low, high = (
+        measurements(generate(generator, labels, z=z + side * SEEN_FROM * vector)) for side in (-1, 1)
+    )  # name → (100,)
+    strengths = {}
+    for name in EFFECTS:
+        spread = torch.cat([low[name], high[name]]).std().clamp(min=1e-6)
+        strengths[name] = ((high[name] - low[name]).mean() / spread).item()
+    strongest = max(strengths, key=lambda name: abs(strengths[name]))
+    if abs(strengths[strongest]) < NO_EFFECT:
+        return Direction(vector, share, "")
+    return Direction(vector if strengths[strongest] > 0 else -vector, share, EFFECTS[strongest])
+
+
+def measurements(images: Tensor) -> dict[str, Tensor]:
+    """How bold, slanted, wide and tall what is drawn in images uint8 (N,C,H,W) is: name → (N,).
+
+    `ink`: mean brightness, 0 to 1. `slant`: columns to the right for each row up. `width` and `height`: standard
+    deviation of the brightness along each side, in pixels.
+    """
+    ink = images.float().mean(1) / 255 + 1e-6  # (N, H, W)
+    height, width = ink.shape[1:]
+    weights = ink / ink.sum((1, 2), keepdim=True)
+    across, down = weights.sum(1), weights.sum(2)  # (N, W), (N, H)
+    x = torch.arange(width, dtype=torch.float32) - (across * torch.arange(width)).sum(1, keepdim=True)  # (N, W)
+    y = torch.arange(height, dtype=torch.float32) - (down * torch.arange(height)).sum(1, keepdim=True)  # (N, H)
+    var_x, var_y = (across * x**2).sum(1), (down * y**2).sum(1)
+    together = torch.einsum("nhw,nh,nw->n", weights, y, x)
+    return {
+        "ink": ink.mean((1, 2)),
+        "slant": -together / var_y.clamp(min=1e-6),
+        "width": var_x.sqrt(),
+        "height": var_y.sqrt(),
+    }
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where an image lies in the latent space of a generator."""
+
+    z: Tensor
+    """(latent_dim,)"""
+    label: int
+    image: Tensor
+    """what the generator draws there: uint8 (C,H,W)"""
+    error: float
+    """mean difference of a pixel from the image looked for, of 255"""
+
+
+def find_latent(
+    generator: nn.Module, image: Tensor, label: int, *, steps: int = 150, starts: int = 8, lr: float = 0.05
+) -> Found:
+    """The latent from which the generator draws most nearly `image`, uint8 (C,H,W), as class `label`.
+
+    Gradient descent on `z` (Zhu et al. 2016, section 3.1) from the best `starts` of 500 latents: mean squared
+    difference of pixels, with a pull to the shell |z| = √latent_dim where the generator was trained. An image of
+    another size is resized. `UserError` for another shape or type, or a label that is no class.
+    """
+    config = generator.config
+    if image.dtype != torch.uint8 or image.ndim != 3 or len(image) != config["channels"]:
+        raise UserError(
+            f"the image must be uint8 ({config['channels']}, H, W), got {image.dtype} {tuple(image.shape)}: "
+            "take one from load(…).images."
+        )
+    if steps < 1 or starts < 1:
+        raise UserError(f"steps {steps} and starts {starts} must be at least 1.")
+    target = to_unit(resize(image[None], config["image_size"]))  # (1, C, H, W) in [-1, 1]
+    z = latents(500, config["latent_dim"])
+    labels = torch.full((500,), label)
+    distances = (to_unit(generate(generator, labels, z=z)) - target).square().mean((1, 2, 3))  # (500,)
+    z = z[distances.topk(min(starts, 500), largest=False).indices].requires_grad_()  # (starts, latent_dim)
+    labels = labels[: len(z)]
+    adam = torch.optim.Adam([z], lr=lr)
+    shell = config["latent_dim"] ** 0.5
+    training = generator.training
+    generator.eval()
+    try:
+        with torch.enable_grad():
+            for _ in range(steps):
+                difference = (generator(z, labels) - target).square().mean((1, 2, 3))  # (starts,)
+                too_far = (z.norm(dim=1) / shell - 1).square()
+                loss = (difference + 0.1 * too_far).sum()  # a sum: no start has a say in another's way
+                (z.grad,) = torch.autograd.grad(loss, [z])  # of z alone: the generator's weights stay as they are
+                adam.step()
+    finally:
+        generator.train(training)
+    z = z.detach()
+    images = generate(generator, labels, z=z)
+    errors = 127.5 * (to_unit(images) - target).abs().mean((1, 2, 3))
+    best = int(errors.argmin())
+    return Found(z[best], label, images[best], errors[best].item())
+
+
+def save_gif(pictures: list[Tensor], path: str | Path, *, seconds: float = 4.0, scale: int = 2) -> Path:
+    """Write pictures uint8 (3,H,W), such as `tile` makes, as an animation there and back that lasts `seconds`.
+
+    `UserError` for another ending than .gif, or fewer than two pictures.
+    """
+    import io
+
+    from PIL import Image
+
+    from cgan_lib.checkpoint import write_atomically
+    from cgan_lib.paths import make_folder
+
+    path = Path(path)
+    if path.suffix != ".gif":
+        raise UserError(f"{path} must end in .gif.")
+    if len(pictures) < 2:
+        raise UserError(f"an animation needs two pictures or more, got {len(pictures)}.")
+    frames = [
+        Image.fromarray(p.permute(1, 2, 0).numpy()).resize((scale * p.shape[2], scale * p.shape[1]), Image.NEAREST)
+        for p in [*pictures, *pictures[-2:0:-1]]
+    ]
+    buffer = io.BytesIO()
+    duration = max(round(1000 * seconds / len(frames)), 20)  # browsers slow down what is faster
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0)
+    make_folder(path.parent)
+    write_atomically(path, buffer.getvalue())
+    return path
