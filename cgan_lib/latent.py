@@ -1,6 +1,6 @@
 """Moving through what a generator can draw: between latents, between classes, along directions, and back to `z`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ from cgan_lib.sampling import generate, latents
 
 SEEN_FROM = 2.0  # how far along a direction, both ways, its effect is measured
 NO_EFFECT = 0.5  # standard deviations between both ends below which an effect is not worth a name
-EFFECTS = {"ink": "bolder", "slant": "leaning right", "width": "wider", "height": "taller"}  # measurement → when it rises
+# Of `measurements`: what is said of images where it has risen
+EFFECTS = {"ink": "bolder", "slant": "leaning right", "width": "wider", "height": "taller"}
 
 
 def slerp(start: Tensor, end: Tensor, shares: Tensor) -> Tensor:
@@ -70,6 +71,35 @@ def directions(generator: nn.Module, count: int = 4) -> list[Direction]:
     _, sizes, vectors = torch.linalg.svd(_first_weights(generator), full_matrices=False)
     shares = (sizes**2 / (sizes**2).sum()).tolist()  # variance of each component of the output, over all of it
     return [_named(generator, vector, share) for vector, share in zip(vectors[:count], shares, strict=False)]
+
+
+@dataclass(frozen=True)
+class View:
+    """What to draw: a place among latents and classes, and how many images to draw there."""
+
+    digit: int
+    toward: int | None = None
+    """another class"""
+    share: float = 0.0
+    """of the way there, 0 to 1"""
+    moves: tuple[float, ...] = ()
+    """how far to go along each direction"""
+    seed: int = 0
+    truncation: float | None = None
+    count: int = 1
+    start: Tensor | None = None
+    """(latent_dim,), in place of the first latent of the seed"""
+
+    def inputs(self, config: dict[str, int], ways: Sequence[Direction] = ()) -> tuple[Tensor, Tensor]:
+        """`z` (count, latent_dim) and class weights (count, num_classes) for `generate`; `config` of the generator."""
+        z = latents(self.count, config["latent_dim"], self.seed, self.truncation)
+        if self.start is not None:
+            z[0] = self.start
+        for move, way in zip(self.moves, ways, strict=False):
+            z = z + move * way.vector
+        toward = self.digit if self.toward is None else self.toward
+        weights = blend(self.digit, toward, torch.full((self.count,), self.share), config["num_classes"])
+        return z, weights
 
 
 def _first_weights(generator: nn.Module) -> Tensor:
