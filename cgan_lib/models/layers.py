@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cgan_lib.errors import UserError
+from cgan_lib.sharing import Shareable
 
 QUIET = 0.35  # standard deviation of embeddings that leave room for z
 LEAK = 0.2  # slope of LeakyReLU for negative inputs, in all families (Radford et al. 2016)
@@ -110,8 +111,11 @@ class Clamp(nn.Module):
         return _Clamp.apply(x)
 
 
-class ConditionalGenerator(nn.Module):
-    """Base of all generators: keeps the constructor arguments in `config`, so that a weight file can carry them."""
+class ConditionalGenerator(nn.Module, Shareable):
+    """Base of all generators: keeps the constructor arguments in `config`, so that a weight file can carry them.
+
+    `save_pretrained`, `from_pretrained` and `push_to_hub` come from `cgan_lib.sharing`.
+    """
 
     def __init__(
         self,
