@@ -1,0 +1,138 @@
+"""A folder that any web server can show: the page, a generator as ONNX, and what runs it in the visitor's browser.
+
+    python tools/demo_site.py [--source relativistic] [--out site]
+    python -m http.server --directory site
+
+What runs it is onnxruntime-web, fetched by npm. SOURCE: a run folder, a weight file, a published folder,
+hf://owner/name, or the name of a shipped generator. A site made before is replaced, nothing else is.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from torch import nn
+
+from cgan_lib import UserError, load_generator, open_run
+from cgan_lib.checkpoint import first_line
+from cgan_lib.data import DATASETS
+from cgan_lib.latent import directions
+from cgan_lib.onnx import export_onnx
+from cgan_lib.paths import locate, make_folder
+
+PAGE = ("index.html", "studio.js", "studio.css")
+PACKAGE = "onnxruntime-web@1"
+# The smallest pair that runs every model: WebAssembly only, without the parts for graphics cards
+RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
+MADE_BY = "tools/demo_site.py"
+SLIDERS = 4
+
+
+def make_site(source: str, out: Path) -> Path:
+    """Write the site of a generator into the folder `out`, whole or not at all; a site made before is replaced.
+
+    `UserError` when `out` holds something else, npm is missing or cannot fetch, or the generator cannot be exported.
+    """
+    if out.exists() and not _replaceable(out):
+        raise UserError(f"{out} holds something that is no site made by this tool: name another folder with --out.")
+    partial, old = (out.with_name(f".{out.name}.{what}") for what in ("partial", "old"))
+    for left in (partial, old):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    make_folder(partial)
+    try:
+        generator, name, class_names = _open(source)
+        ways = directions(generator, min(SLIDERS, generator.config["latent_dim"]))
+        export_onnx(generator, partial / "generator.onnx", name=name, class_names=class_names, directions=ways)
+        for file in PAGE:
+            (partial / file).write_bytes((files("cgan_lib") / "page" / file).read_bytes())
+        settings = {
+            "engine": "onnx",
+            "made_by": MADE_BY,
+            "name": name,
+            "model": "generator.onnx",
+            "runtime": RUNTIME[0],
+            "class_names": class_names,
+            **{key: generator.config[key] for key in ("image_size", "channels", "latent_dim")},
+            "directions": [
+                {"label": way.label(number), "vector": way.vector.tolist()} for number, way in enumerate(ways, start=1)
+            ],
+            "max_grid": 10,
+        }
+        (partial / "studio.json").write_text(json.dumps(settings))
+        _fetch_runtime(partial)
+        if out.exists():
+            out.rename(old)
+        partial.rename(out)
+    finally:
+        for left in (partial, old):
+            shutil.rmtree(left, ignore_errors=True)
+    return out
+
+
+def _replaceable(out: Path) -> bool:
+    """Whether a folder is empty, or a site that was made here."""
+    if not out.is_dir():
+        return False
+    try:
+        return not any(out.iterdir()) or json.loads((out / "studio.json").read_text())["made_by"] == MADE_BY
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _open(source: str) -> tuple[nn.Module, str, list[str]]:
+    """The generator, what to call it, and the names of its classes."""
+    if (locate(source) / "recipe.json").is_file():
+        run = open_run(source)
+        return run.generator, run.recipe.name, list(DATASETS[run.recipe.dataset][1])
+    generator = load_generator(source)
+    return generator, Path(source).stem, [str(label) for label in range(generator.config["num_classes"])]
+
+
+def _fetch_runtime(folder: Path) -> None:
+    """Put the files of onnxruntime-web into a folder."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise UserError("npm is missing, which fetches onnxruntime-web: install Node.js (apt-get install npm).")
+    with tempfile.TemporaryDirectory() as temporary:
+        command = [npm, "pack", PACKAGE, "--silent", "--pack-destination", temporary]
+        done = subprocess.run(command, cwd=temporary, capture_output=True, text=True)
+        packages = list(Path(temporary).glob("*.tgz"))
+        if done.returncode or len(packages) != 1:
+            said = done.stderr.strip() or f"exit code {done.returncode}"
+            raise UserError(f"npm cannot fetch {PACKAGE} ({first_line(Exception(said))}): check the connection.")
+        with tarfile.open(packages[0]) as package:
+            for name in RUNTIME:
+                try:
+                    content = package.extractfile(f"package/dist/{name}")
+                except KeyError as error:
+                    raise UserError(
+                        f"{packages[0].name} holds no {name}: pin an older version in {MADE_BY}."
+                    ) from error
+                (folder / name).write_bytes(content.read())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the site that the command line asks for; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", default="relativistic")
+    parser.add_argument("--out", type=Path, default=Path("site"))
+    options = parser.parse_args(arguments)
+    try:
+        folder = make_site(options.source, options.out)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    print(f"{folder}: {size:.1f} MB. To see it: python -m http.server --directory {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
