@@ -1,4 +1,4 @@
-"""Command line: train, recipes, info, generate, evaluate, export. Options of `train` are the fields of `Recipe`."""
+"""Command line: train, recipes, info, generate, evaluate, export, serve. `train` takes the fields of `Recipe`."""
 
 import io
 import sys
@@ -18,9 +18,10 @@ USAGE = """usage: python -m cgan_lib COMMAND …
   generate SOURCE --labels 7 7 3 --out digits.png            draw the digits asked for
   evaluate SOURCE [--full]                                   measure it: a table, and a JSON file
   export RUN FOLDER                                          a folder to publish: weights, source, card, samples
+  serve SOURCE [--port 8000]                                 a page, and an HTTP service, that draw what is asked for
 
 SOURCE is a run folder, a weight file, a published folder, hf://owner/name, or the name of a shipped generator.
-`train RECIPE --help`, `generate --help` and `evaluate --help` explain their options; every field of a recipe is one."""
+`train RECIPE --help`, `generate --help` … explain their options; every field of a recipe is one."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "generate": _generate,
         "evaluate": _evaluate,
         "export": _export,
+        "serve": _serve,
     }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
@@ -292,6 +294,30 @@ def _export(arguments: list[str]) -> None:
         raise UserError("export needs a run and a new folder: export logs/mnist/bce/demo my_generator.")
     folder = export(*arguments)
     print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+
+
+def _serve(arguments: list[str]) -> None:
+    import tyro
+
+    from cgan_lib.data import DATASETS
+    from cgan_lib.paths import locate
+    from cgan_lib.serve import serve
+
+    @dataclass(frozen=True)
+    class Serve:
+        """A page, and an HTTP service, that draw what is asked for; Ctrl-C stops it."""
+
+        source: tyro.conf.Positional[str]
+        """a run folder, a weight file, a published folder, hf://owner/name, or the name of a shipped generator"""
+        host: str = "127.0.0.1"
+        """who can reach it: 127.0.0.1 this machine alone, 0.0.0.0 the whole network"""
+        port: int = 8000
+        """0 takes one that is free"""
+
+    options = tyro.cli(Serve, prog="python -m cgan_lib serve", args=arguments)
+    run, generator = _open(options.source)
+    name = run.recipe.name if run else locate(options.source).resolve().stem  # not the path: the name is published
+    serve(generator, name, options.host, options.port, DATASETS[run.recipe.dataset][1] if run else None)
 
 
 def _no_more(arguments: list[str]) -> None:
