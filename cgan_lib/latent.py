@@ -174,6 +174,18 @@ def measurements(images: Tensor) -> dict[str, Tensor]:
     }
 
 
+def latent_grid(
+    generator: nn.Module, label: int, across: Tensor, down: Tensor, *, z: Tensor, side: int = 9, reach: float = 4.0
+) -> Tensor:
+    """A map of one class around `z` (latent_dim,): uint8 (side², C, H, W), row by row.
+
+    From left to right it goes from -`reach` to `reach` along `across` (latent_dim,), from top to bottom along `down`.
+    """
+    far = torch.linspace(-reach, reach, side)
+    along = far.repeat(side)[:, None] * across + far.repeat_interleave(side)[:, None] * down  # (side², latent_dim)
+    return generate(generator, [label] * side**2, z=z + along)
+
+
 @dataclass(frozen=True)
 class Found:
     """Where an image lies in the latent space of a generator."""
@@ -231,10 +243,13 @@ def find_latent(
     return Found(z[best], label, images[best], errors[best].item())
 
 
-def save_gif(pictures: list[Tensor], path: str | Path, *, seconds: float = 4.0, scale: int = 2) -> Path:
-    """Write pictures uint8 (3,H,W), such as `tile` makes, as an animation there and back that lasts `seconds`.
+def save_gif(
+    pictures: list[Tensor], path: str | Path, *, seconds: float = 4.0, there_and_back: bool = True, scale: int = 2
+) -> Path:
+    """Write pictures uint8 (3,H,W), such as `tile` makes, as an endless animation; one round lasts `seconds`.
 
-    `UserError` for another ending than .gif, or fewer than two pictures.
+    `there_and_back` goes back the same way, so that no jump is seen. `UserError` for another ending than .gif, or fewer
+    than two pictures.
     """
     import io
 
@@ -250,7 +265,7 @@ def save_gif(pictures: list[Tensor], path: str | Path, *, seconds: float = 4.0, 
         raise UserError(f"an animation needs two pictures or more, got {len(pictures)}.")
     frames = [
         Image.fromarray(p.permute(1, 2, 0).numpy()).resize((scale * p.shape[2], scale * p.shape[1]), Image.NEAREST)
-        for p in [*pictures, *pictures[-2:0:-1]]
+        for p in (pictures + pictures[-2:0:-1] if there_and_back else pictures)
     ]
     buffer = io.BytesIO()
     duration = max(round(1000 * seconds / len(frames)), 20)  # browsers slow down what is faster

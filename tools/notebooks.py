@@ -21,6 +21,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+WIDGET = "application/vnd.jupyter.widget-view+json"
 VISIBLE = 16  # of 255: how far a colour may be off before anybody sees it
 BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)|<!-- Colab badge: make colab REPO=owner/name -->")
 REPOSITORY_IN_CELL = re.compile(r'^REPO = ".*?"', re.MULTILINE)
@@ -67,6 +68,7 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         for output in cell.outputs:
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = smaller(output.data["image/png"])
+                output.data.pop(WIDGET, None)  # its state is gone: show the picture that stands for it
 
 
 def smaller(png: str) -> str:
@@ -82,11 +84,11 @@ def smaller(png: str) -> str:
 
 
 def is_fleeting(output: nbformat.NotebookNode) -> bool:
-    """Notes on stderr, progress bars, and the frame of a TensorBoard that is gone."""
+    """Notes on stderr, progress bars and other widgets without a picture, the frame of a TensorBoard that is gone."""
     data = output.get("data", {})
     return (
         output.get("name") == "stderr"
-        or "application/vnd.jupyter.widget-view+json" in data
+        or (WIDGET in data and "image/png" not in data)
         or "tensorboard-frame" in data.get("text/html", "")
     )
 
