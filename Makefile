@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test setup lab tensorboard notebooks colab
+.PHONY: run test setup lab tensorboard studio notebooks demo-site colab
 
 # Train the first recipe and say where its picture, its curves and the notebooks are
 run: setup
@@ -32,9 +32,18 @@ lab: setup
 tensorboard: setup
 	@$(BIN)/tensorboard --logdir logs --samples_per_plugin images=1000
 
+# The sliders of notebook 06 as an app in the browser
+studio: setup
+	@$(BIN)/voila cgan_lib/app/studio.ipynb
+
 # Run every notebook in the demo profile and store what it shows, without what must not be stored
 notebooks: setup
 	@$(BIN)/python tools/notebooks.py execute
+
+# A folder for any static web host: the page, and a generator that runs in the visitor's browser.
+# make demo-site SOURCE=logs/mnist/bce/demo OUT=docs: another generator, another folder
+demo-site: setup
+	@$(BIN)/python tools/demo_site.py --source "$(or $(SOURCE),relativistic)" --out "$(or $(OUT),site)"
 
 # make colab REPO=owner/name: point the Colab badges and set-up cells at a repository
 colab: setup

@@ -314,3 +314,117 @@ def check_swapped_labels(answer: set[str]) -> str:
     if "GAN-train" not in chosen:
         raise _Wrong("A classifier that learns from images with wrong labels: what will it say of real digits?")
     return "The other four would give full marks to a generator that ignores you."
+
+
+@_check
+def check_slerp(answer: Callable[[Tensor, Tensor, float], Tensor]) -> str:
+    """The point at a share of the arc between two latents (latent_dim,)."""
+    start, end = torch.tensor([3.0, 0.0, 0.0, 1.0]), torch.tensor([0.0, 2.0, 1.0, 1.0])
+    angle = torch.arccos(F.cosine_similarity(start, end, dim=0))
+
+    def matches(formula: Callable[[float], Tensor]) -> bool:
+        return all(torch.allclose(value, formula(t), atol=1e-4) for t, value in values.items())
+
+    values = {t: _tensor(_call(answer, start, end, t), (4,)) for t in (0.25, 0.5, 0.8)}
+    if matches(lambda t: torch.lerp(start, end, t)):
+        raise _Wrong("That is the straight line. On the arc the weights are sines of parts of the angle.")
+    if matches(lambda t: (torch.sin(t * angle) * start + torch.sin((1 - t) * angle) * end) / torch.sin(angle)):
+        raise _Wrong("The ends are exchanged: at share 0 you should be at the start.")
+    if matches(lambda t: torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end):
+        raise _Wrong("Divide by sin(angle), so that share 0 is the start itself.")
+    if not matches(lambda t: (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / torch.sin(angle)):
+        raise _Wrong("angle = arccos of the cosine similarity; then the formula above, with sines.")
+    return "The length stays that of a latent the whole way."
+
+
+@_check
+def check_between(answer: Tensor) -> str:
+    """Class weights (10,) for what lies a quarter of the way from 1 to 7."""
+    weights = _tensor(answer, (10,)).float()
+    if torch.allclose(weights, torch.eye(10)[1] * 0.25 + torch.eye(10)[7] * 0.75):
+        raise _Wrong("That is a quarter of the way from 7 to 1: most of it should still be the 1.")
+    if not torch.isclose(weights.sum(), torch.tensor(1.0)):
+        raise _Wrong(f"Shares add up to 1; these make {weights.sum():.2f}.")
+    if not torch.allclose(weights, torch.eye(10)[1] * 0.75 + torch.eye(10)[7] * 0.25):
+        raise _Wrong("Start from torch.zeros(10). Position 1 says how much of a 1 it is, position 7 how much of a 7.")
+    return "With row torch.eye(10)[7] you would ask for a plain 7: labels are corners, mixtures lie between them."
+
+
+@_check
+def check_truncated(answer: Callable[[int, int, float], Tensor]) -> str:
+    """Latents (count, latent_dim) from N(0, 1), drawn again wherever a coordinate is farther from 0 than the limit."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        z = _tensor(_call(answer, 400, 50, 0.8), (400, 50)).float()
+    deviation = z.std().item()  # of a normal cut at ±0.8: 0.442; clamped there: 0.62; of a uniform one: 0.462
+    if z.abs().max() > 0.8 + 1e-6:
+        raise _Wrong(f"There is a coordinate of {z.abs().max():.2f}; none may be beyond 0.8.")
+    if (z.abs() > 0.8 - 1e-6).float().mean() > 0.01:
+        raise _Wrong("Many coordinates sit exactly at the limit: do not clamp them, draw them again.")
+    if abs(deviation - 0.4315) > 0.01:
+        raise _Wrong(
+            f"The standard deviation is {deviation:.2f}, of the right distribution 0.43: draw from randn again."
+        )
+    return "Fewer kinds of digits, and fewer strange ones."
+
+
+@_check
+def check_status_codes(answer: list[int]) -> str:
+    """What the service answers to a class that is none, a text, an unknown field, and a grid size without a grid."""
+    hints = (
+        ("value 12", 422, "there is no class 12, and the request itself is to blame: not 404, not 500."),
+        ('value "9"', 422, 'is the text "9" the number 9? The service is strict, so that slips are noticed.'),
+        ("colour", 422, "a field that nobody knows is a mistake of the sender, and should not be passed over."),
+        ("grid_size 3 without grid", 200, "nothing about it is wrong; what is it good for without a grid?"),
+    )
+    if not isinstance(answer, (list, tuple)) or len(answer) != len(hints):
+        raise _Wrong(f"Give a list of {len(hints)} status codes.")
+    if any(code is ... for code in answer):
+        raise _NotAttempted
+    for code, (request, right, hint) in zip(answer, hints, strict=True):
+        if code != right:
+            raise _Wrong(f"{request}: {hint}")
+    return "Three refusals that name the field, and one request that is plainly all right."
+
+
+@_check
+def check_passes(answer: Callable[[list[int], int], list[list[int]]]) -> str:
+    """Waiting requests, by the number of images each wants, shared out to passes of at most so many, in order."""
+    cases = {(1, 1, 1, 1): [[1, 1, 1], [1]], (1, 3, 2, 1): [[1], [3], [2, 1]], (3,): [[3]], (): []}
+    for wanted, right in cases.items():
+        passes = _call(answer, list(wanted), 3)
+        if not isinstance(passes, list) or not all(isinstance(some, list) for some in passes):
+            raise _Wrong("Return a list of lists, such as [[1, 1, 1], [1]].")
+        if [count for some in passes for count in some] != list(wanted):
+            raise _Wrong(f"From {list(wanted)} came {passes}: every request once, in the order in which they came.")
+        if any(sum(some) > 3 for some in passes):
+            raise _Wrong(f"{passes} has a pass of more than 3 images.")
+        if [] in passes:
+            raise _Wrong(f"{passes} has an empty pass.")
+        if passes != right:
+            raise _Wrong(f"{list(wanted)} could be {right}: as many as fit into each pass; yours is {passes}.")
+    return "First come, first served, and the generator is never asked for one image while three are waiting."
+
+
+@_check
+def check_same_generator(answer: Callable[[nn.Module, nn.Module], bool]) -> str:
+    """Whether two generators draw the same: True or False."""
+    from cgan_lib.models import MODELS
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        first = MODELS["bce"].generator(latent_dim=4, base_channels=4, embed_dim=2).eval()
+        second = MODELS["bce"].generator(latent_dim=4, base_channels=4, embed_dim=2).eval()
+    copied = MODELS["bce"].generator(latent_dim=4, base_channels=4, embed_dim=2).eval()
+    copied.load_state_dict(first.state_dict())
+    relabelled = MODELS["bce"].generator(latent_dim=4, base_channels=4, embed_dim=2).eval()
+    relabelled.load_state_dict(first.state_dict())
+    with torch.no_grad():
+        relabelled.label_embedding.weight[1:] += 1  # class 0 is as it was
+    if not bool(_call(answer, first, copied)):
+        raise _Wrong("A copy with the same weights draws the same: give both the same z and the same labels.")
+    if bool(_call(answer, first, second)):
+        raise _Wrong("Two generators with different weights came out as the same: compare the images themselves.")
+    if bool(_call(answer, first, relabelled)):
+        raise _Wrong("These two differ for every class but 0: ask for more than one class.")
+    return "Files, formats and machines may differ; this is the test that counts."

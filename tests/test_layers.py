@@ -4,7 +4,17 @@ import pytest
 import torch
 from torch import nn
 
-from cgan_lib.models.layers import QUIET, Clamp, DenseToMaps, Dropout, FlattenPixels, dcgan_init, quiet_labels_init
+from cgan_lib.models.layers import (
+    QUIET,
+    Clamp,
+    ClassEmbedding,
+    DenseToMaps,
+    Dropout,
+    FlattenPixels,
+    LabelPlane,
+    dcgan_init,
+    quiet_labels_init,
+)
 
 
 @pytest.mark.parametrize("shape", [(64, 50), (8, 16, 14, 14)], ids=str)
@@ -76,6 +86,48 @@ def test_clamp_lets_through_every_gradient_that_leads_back_inside_and_no_other()
     x = values.clone().requires_grad_()
     Clamp()(x).sum().neg().backward()  # wants larger ones
     assert x.grad.tolist() == [-1, -1, -1, -1, -1, -1, 0]
+
+
+# --- labels and class weights
+
+
+def test_class_embedding_of_labels_is_that_of_pytorch():
+    layer, plain = ClassEmbedding(5, 3), nn.Embedding(5, 3)
+    plain.load_state_dict(layer.state_dict())  # the same name and shape
+    for labels in (torch.tensor([4, 0, 4]), torch.tensor([2, 1], dtype=torch.int32)):
+        assert torch.equal(layer(labels), plain(labels))
+
+
+def test_class_embedding_of_class_weights_mixes_the_vectors():
+    layer = ClassEmbedding(4, 3)
+    rows = layer.weight.detach()
+    assert torch.equal(layer(torch.eye(4)), rows)
+    weights = torch.tensor([[0.5, 0, 0, 0.5], [0.25, 0.75, 0, 0], [0, 0, 2, -1]])
+    expected = torch.stack([(rows[0] + rows[3]) / 2, rows[0] / 4 + 3 * rows[1] / 4, 2 * rows[2] - rows[3]])
+    assert torch.allclose(layer(weights), expected, atol=1e-6)
+
+
+def test_class_embedding_learns_from_labels_and_from_weights_alike():
+    layer = ClassEmbedding(4, 3)
+    gradients = []
+    for labels in (torch.tensor([1, 3]), torch.eye(4)[[1, 3]]):
+        layer.zero_grad()
+        layer(labels).square().sum().backward()
+        gradients.append(layer.weight.grad.clone())
+    assert torch.allclose(*gradients)
+    assert gradients[0][[0, 2]].eq(0).all()
+    weights = torch.full((1, 4), 0.25, requires_grad=True)
+    layer(weights).sum().backward()
+    assert torch.allclose(weights.grad[0], layer.weight.detach().sum(1))
+
+
+@pytest.mark.parametrize("embed_dim", [None, 6])
+def test_label_planes_mix_too(embed_dim):
+    plane = LabelPlane(4, 5, embed_dim)
+    one, other = plane(torch.tensor([1, 2]))
+    between = plane(torch.tensor([[0, 0.25, 0.75, 0]]))
+    assert between.shape == (1, 1, 5, 5)
+    assert torch.allclose(between[0], 0.25 * one + 0.75 * other, atol=1e-6)
 
 
 # --- the weights that networks start from

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from scipy.stats import kstest, truncnorm
 
 from cgan_lib import UserError, generate
 from cgan_lib.data import ImageData
@@ -95,6 +96,106 @@ def test_latents_are_standard_normal():
     assert z.shape == (500, 100)
     assert abs(z.mean()) < 0.02
     assert abs(z.std() - 1) < 0.02
+
+
+# --- truncated latents
+
+
+@pytest.mark.parametrize("truncation", [0.1, 0.5, 1, 2.5])
+def test_truncated_latents_are_distributed_as_a_normal_cut_off_there(truncation):
+    z = latents(500, 100, seed=3, truncation=truncation)
+    assert z.dtype == torch.float32
+    assert z.abs().max() <= truncation
+    assert z.abs().max() > 0.97 * truncation
+    assert kstest(z.flatten().numpy(), truncnorm(-truncation, truncation).cdf).statistic < 0.01  # of 50,000
+
+
+def test_truncated_latents_keep_the_order_of_those_of_the_seed_and_their_signs():
+    whole, cut = latents(300, 20, seed=5), latents(300, 20, seed=5, truncation=0.7)
+    order = whole.flatten().argsort()
+    steps = cut.flatten()[order].diff()
+    assert (steps >= 0).all()
+    assert (steps > 0).float().mean() > 0.99
+    assert torch.equal(whole.sign(), cut.sign())
+    assert (cut.abs() <= whole.abs() + 1e-6).all()
+
+
+@pytest.mark.parametrize("truncation", [0.2, 0.5, 1.0, 3.0])
+def test_truncated_latents_move_continuously(truncation):
+    before, after = (latents(100, 50, truncation=truncation + more) for more in (0, 0.001))
+    assert 0 < (after - before).abs().max() < 0.0015
+
+
+@pytest.mark.parametrize("truncation", [8, 100.0, float("inf")])
+def test_a_large_truncation_changes_nothing(truncation):
+    assert torch.allclose(latents(500, 100, seed=1, truncation=truncation), latents(500, 100, seed=1), atol=1e-5)
+
+
+def test_no_truncation_is_the_draw_itself():
+    assert torch.equal(latents(5, 6, seed=1, truncation=None), latents(5, 6, seed=1))
+    assert latents(500, 100).abs().max() > 3.5
+
+
+@pytest.mark.parametrize("truncation", [0, 0.0, -0.5, float("nan"), -float("inf")])
+def test_a_truncation_that_is_not_positive_is_an_error(truncation):
+    with pytest.raises(UserError, match="must be more than 0"):
+        latents(2, 3, truncation=truncation)
+
+
+# --- between classes
+
+
+def test_class_weights_of_a_single_class_draw_that_class(generator):
+    labels = torch.arange(12) % 4
+    weights = torch.eye(4)[labels]
+    assert (generate(generator, weights).int() - generate(generator, labels).int()).abs().max() <= 1
+    assert torch.equal(generate(generator, weights.double()), generate(generator, weights))
+    assert (generate(generator, weights, batch_size=5).int() - generate(generator, weights).int()).abs().max() <= 1
+
+
+def test_mixtures_of_classes_lie_between_them(generator):
+    z = latents(1, 6, seed=2).expand(5, -1)
+    shares = torch.tensor([0, 0.25, 0.5, 0.75, 1])
+    weights = torch.zeros(5, 4)
+    weights[:, 1], weights[:, 3] = 1 - shares, shares
+    inner = []
+    generator.eval()
+    with torch.inference_mode():  # as numbers: the steps of untrained generators are smaller than a grey level
+        images = generator(z, weights)
+    for end in (0, 4):
+        inner.append((images - images[end]).square().mean((1, 2, 3)).sqrt())
+    assert (inner[0].diff() > 0).all()  # ever farther from the one
+    assert (inner[1].diff() < 0).all()  # and ever nearer to the other
+    assert generate(generator, weights, z=z).shape == images.shape
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (torch.ones(2, 3), "class weights have 3 columns, but there are 4 classes"),
+        (torch.ones(2, 5), "class weights have 5 columns"),
+        ([[0.5, 0.5]], "class weights have 2 columns"),
+        (torch.tensor([[0.5, 0.5, 0, float("nan")]]), "class weights must be finite"),
+        (torch.tensor([[0, 0, 0, float("inf")]]), "class weights must be finite"),
+        (torch.eye(4).long(), "labels must be a list of classes"),
+        (torch.eye(4).bool(), "labels must be a list of classes"),
+        (torch.zeros(0, 4), "labels must be a list of classes"),
+        (torch.ones(2, 4, 1), "labels must be a list of classes"),
+        (torch.ones(4), "labels must be whole numbers"),
+    ],
+    ids=str,
+)
+def test_class_weights_that_are_none_are_an_error(generator, weights, message):
+    with pytest.raises(UserError, match=message):
+        generate(generator, weights)
+
+
+def test_class_weights_are_checked_and_given_back_as_float32():
+    checked = check_labels([[0.25, 0.75], [1.0, 0.0]], 2)
+    assert checked.dtype == torch.float32
+    assert checked.tolist() == [[0.25, 0.75], [1, 0]]
+    with pytest.raises(UserError, match=r"z has shape \(2, 6\), but 1 labels need \(1, 6\)"):
+        generate(MODELS["bce"].generator(latent_dim=6), torch.eye(10)[:1], z=torch.zeros(2, 6))
 
 
 # --- grids

@@ -1,5 +1,7 @@
 """Tools: `make colab` stamps a repository into a copy of the course, and what the library ships is made as it says."""
 
+import base64
+import io
 import shutil
 import subprocess
 import sys
@@ -10,11 +12,13 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 from safetensors.torch import load_file
 from torchvision import datasets
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+import notebooks
 import ship
 from test_hub import SCORES
 
@@ -91,6 +95,70 @@ def test_the_set_up_cell_says_what_to_do_where_there_is_no_course(monkeypatch, t
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=r"make colab REPO=owner/name[\s\S]*Google Drive"):
         exec(without_magics(setup_cell()), {})
+
+
+# --- what a notebook keeps of its outputs
+
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+@pytest.fixture
+def png() -> str:
+    """A grey picture in base64, larger than need be."""
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").convert("RGB").save(buffer, "PNG", compress_level=0)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def shown(**data) -> nbformat.NotebookNode:
+    names = dict(png="image/png", html="text/html", text="text/plain", widget=WIDGET)
+    return new_output("display_data", {names[name]: value for name, value in data.items()})
+
+
+def pixels(png: str) -> bytes:
+    return Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").tobytes()
+
+
+def test_a_widget_with_a_picture_beside_it_leaves_the_picture(png):
+    widget = shown(widget={"model_id": "1"}, png=png, text="Studio(bce)")
+    assert not notebooks.is_fleeting(widget)
+    notebook = new_notebook(cells=[new_code_cell("explore()", outputs=[widget])])
+    notebooks.clean(notebook)
+    (output,) = notebook.cells[0].outputs
+    assert set(output.data) == {"image/png", "text/plain"}
+    assert output.data["text/plain"] == "Studio(bce)"
+    assert len(output.data["image/png"]) < len(png)
+    assert pixels(output.data["image/png"]) == pixels(png)
+
+
+@pytest.mark.parametrize(
+    ("output", "fleeting"),
+    [
+        (shown(widget={"model_id": "1"}, text="a progress bar"), True),
+        (shown(html="<iframe id='tensorboard-frame-1'></iframe>"), True),
+        (new_output("stream", name="stderr", text="a warning"), True),
+        (new_output("stream", name="stdout", text="a line"), False),
+        (shown(html="<b>a table</b>", text="a table"), False),
+        (shown(text="a value"), False),
+        (new_output("execute_result", {"text/plain": "a value"}), False),
+        (new_output("error", ename="ValueError", evalue="wrong"), False),
+    ],
+    ids=lambda value: str(dict(value).get("data", value)) if isinstance(value, dict) else str(value),
+)
+def test_what_is_fleeting_is_taken_out_and_all_else_stays(output, fleeting, png):
+    assert notebooks.is_fleeting(output) is fleeting
+    picture = shown(png=png)
+    notebook = new_notebook(cells=[new_markdown_cell("text"), new_code_cell("1", outputs=[output, picture])])
+    notebook.metadata["widgets"] = {"state": {}}
+    notebooks.clean(notebook)
+    text, code = notebook.cells
+    assert text.source == "text"
+    assert code.source == "1"
+    assert code.outputs == [*([] if fleeting else [output]), picture]
+    assert "widgets" not in notebook.metadata
+    assert notebook.metadata.kernelspec.name == "python3"
+    nbformat.validate(notebook)
 
 
 # --- what the library ships

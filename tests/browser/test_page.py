@@ -1,0 +1,485 @@
+"""The page in a real browser, drawn by the service, and by the visitor's browser in the demo site."""
+
+import base64
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cgan_lib import UserError, generate, load_generator
+from cgan_lib.evaluation.classifier import load_classifier, read
+from cgan_lib.latent import View, directions
+from cgan_lib.sampling import latents
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+import demo_site
+
+SOURCE = "relativistic"
+FETCH = """
+window.calls = { now: 0, most: 0, all: 0, asked: [] };
+const ask = window.fetch;
+window.fetch = async (url, options) => {
+  if (url !== "gen_images") return ask(url, options);
+  calls.all += 1;
+  calls.asked.push(JSON.parse(options.body));
+  calls.most = Math.max(calls.most, ++calls.now);
+  try {
+    await new Promise((resolve) => setTimeout(resolve, SLOW));
+    const [status, body] = ANSWERS.shift() ?? [0];
+    if (status) return new Response(JSON.stringify(body), { status, headers: { "Retry-After": "0.3" } });
+    return await ask(url, options);
+  } finally {
+    calls.now -= 1;
+  }
+};
+"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Python's own web server, without a line for each request."""
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Address of the demo site, behind Python's own web server."""
+    try:
+        folder = demo_site.make_site(SOURCE, tmp_path_factory.mktemp("demo") / "site")
+    except UserError as error:
+        if "npm" in str(error):
+            pytest.skip(str(error))
+        raise
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def service():
+    """Address of the real service, in a process of its own."""
+    command = [sys.executable, "-m", "cgan_lib", "serve", SOURCE, "--port", "0"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        first = process.stdout.readline()
+        address = re.search(r"http://[\w.:]+", first)
+        assert address, f"the service said {first!r}"
+        yield address.group() + "/"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.fixture(params=["site", "service"])
+def address(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return load_generator(SOURCE)
+
+
+def settled(page):
+    """Wait until the picture is that of the newest state."""
+    page.wait_for_selector("main[data-state=ready]")
+
+
+def opened(page, address, pixels=True):
+    page.goto(address)
+    settled(page)
+    if pixels:
+        page.click("#pixels")
+    return page
+
+
+def press(page, *keys):
+    for key in keys:
+        page.keyboard.press(key)
+    settled(page)
+
+
+def slide(page, slider, key, times=1):
+    page.locator(f"#{slider}").focus()
+    press(page, *[key] * times)
+
+
+def sown(page, seed):
+    page.fill("#seed", str(seed))
+    page.locator("#seed").blur()
+    settled(page)
+
+
+def canvas(page) -> np.ndarray:
+    """What is seen in the picture, grey: (height, width)."""
+    address = page.evaluate("byId('picture').toDataURL()")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("L"))
+
+
+def pixels(page, size=1) -> list[torch.Tensor]:
+    """The images as drawn by the generator, from a picture that shows pixels: each uint8 (1, 28, 28)."""
+    times = 1120 // (28 * size)
+    step = 28 * times + 3
+    expected = 28 * times * size + 3 * (size - 1)
+    red = page.evaluate(
+        """([times, size, step]) => {
+        const { width, height } = byId("picture"), middle = times >> 1;
+        const { data } = byId("picture").getContext("2d").getImageData(0, 0, width, height);
+        const red = [width, height];
+        for (let tile = 0; tile < size * size; tile++) {
+            const left = step * (tile % size), top = step * Math.floor(tile / size);
+            for (let y = 0; y < 28; y++) for (let x = 0; x < 28; x++)
+                red.push(data[4 * ((top + y * times + middle) * width + left + x * times + middle)]);
+        }
+        return red;
+    }""",
+        [times, size, step],
+    )
+    assert red[:2] == [expected, expected]
+    return list(torch.tensor(red[2:], dtype=torch.uint8).view(-1, 1, 28, 28))
+
+
+def share_read(images, labels) -> float:
+    _, logits = read(load_classifier("mnist"), torch.stack(images))
+    return (logits.argmax(1) == torch.tensor(labels)).float().mean().item()
+
+
+# --- what is drawn
+
+
+def test_a_digit_chosen_by_its_key_is_drawn(page, address):
+    opened(page, address)
+    images, labels = [], []
+    for seed in (11, 12):
+        sown(page, seed)
+        for digit in range(10):
+            press(page, str(digit))
+            images += pixels(page)
+            labels.append(digit)
+    assert share_read(images, labels) >= 0.9
+    assert len({image.numpy().tobytes() for image in images}) == 20
+
+
+def test_the_smooth_look_shows_the_same_digits_and_the_other_one_their_pixels(page, service):
+    opened(page, service, pixels=False)
+    smooth = []
+    for digit in range(10):
+        press(page, str(digit))
+        smooth.append(
+            torch.from_numpy(np.asarray(Image.fromarray(canvas(page)).resize((28, 28), Image.BOX)).copy())[None]
+        )
+    assert share_read(smooth, list(range(10))) >= 0.8
+    press(page, "p")
+    small = pixels(page)[0][0]
+    assert np.array_equal(small.repeat_interleave(40, 0).repeat_interleave(40, 1), canvas(page))
+    press(page, "p")
+    assert np.array_equal(np.asarray(Image.fromarray(canvas(page)).resize((28, 28), Image.BOX)), smooth[-1][0])
+
+
+def test_enlarging_keeps_greys_and_slopes(page, service):
+    """Their weights sum to one, and are even: a constant stays constant, a slope a slope."""
+    page.goto(service)
+    for look in ("strokes", "greys"):
+        flat, slope = page.evaluate(
+            """(look) => [() => 77, (p) => 8 * (p % 28)].map((grey) => {
+                const plane = Uint8ClampedArray.from({ length: 784 }, (_, p) => grey(p));
+                return [...enlarged(plane, 28, 10, neighbours(28, 10, LOOKS[look])).subarray(280 * 140, 280 * 141)];
+            })""",
+            look,
+        )
+        assert set(flat) == {77}
+        expected = 8 * ((np.arange(280) + 0.5) / 10 - 0.5)
+        assert np.abs(np.array(slope) - expected)[20:-20].max() <= 0.51  # rounded
+
+
+def test_the_service_and_the_page_draw_what_the_library_draws(page, service, generator):
+    opened(page, service)
+    seen = {}
+    press(page, "4")
+    sown(page, 77)
+    seen["plain"] = pixels(page)[0], View(4, seed=77)
+    slide(page, "share", "PageUp", 3)
+    page.select_option("#toward", "9")
+    settled(page)
+    seen["toward"] = pixels(page)[0], View(4, 9, 0.3, seed=77)
+    slide(page, "move-1", "ArrowLeft", 5)
+    slide(page, "move-3", "ArrowRight", 5)
+    seen["moved"] = pixels(page)[0], View(4, 9, 0.3, (0, -0.5, 0, 0.5), seed=77)
+    slide(page, "truncation", "Home")
+    slide(page, "truncation", "ArrowRight", 4)
+    seen["truncated"] = pixels(page)[0], View(4, 9, 0.3, (0, -0.5, 0, 0.5), seed=77, truncation=0.4)
+    ways = directions(generator)
+    for name, (image, view) in seen.items():
+        z, weights = view.inputs(generator.config, ways)
+        difference = (generate(generator, weights, z=z)[0].int() - image.int()).abs().max()
+        assert difference <= 1, name  # the order of sums may differ
+
+
+def test_the_site_draws_what_the_library_draws_from_its_latents(page, site, generator):
+    opened(page, site)
+    press(page, "4")
+    sown(page, 77)
+    z = torch.tensor(page.evaluate("[...normals(100, 77)]"))[None]
+    seen = {"plain": (pixels(page)[0], z, View(4))}
+    slide(page, "share", "PageUp", 3)
+    slide(page, "move-1", "ArrowLeft", 5)
+    moved = View(4, 8, 0.3)
+    second = directions(generator)[1].vector
+    seen["moved"] = pixels(page)[0], z - 0.5 * second, moved
+    slide(page, "truncation", "Home")
+    slide(page, "truncation", "ArrowRight", 4)
+    inside = torch.erf(torch.tensor(0.4 / 2**0.5, dtype=torch.float64))  # as in sampling.latents
+    near = 2**0.5 * torch.erfinv(torch.erf(z.double() / 2**0.5) * inside)
+    seen["truncated"] = pixels(page)[0], near.float() - 0.5 * second, moved
+    for name, (image, some_z, view) in seen.items():
+        _, weights = view.inputs(generator.config)
+        difference = (generate(generator, weights, z=some_z)[0].int() - image.int()).abs().max()
+        assert difference <= 1, name
+
+
+@pytest.mark.parametrize("truncation", [0.2, 0.4, 1, 2.95])
+def test_truncation_is_that_of_the_library(page, site, truncation):
+    page.goto(site)
+    z = latents(5, 100, seed=3).flatten()
+    there = torch.tensor(page.evaluate("([z, t]) => truncated(z, t)", [z.tolist(), truncation]))
+    assert (there - latents(5, 100, seed=3, truncation=truncation).flatten()).abs().max() < 1e-4
+
+
+def test_the_latents_of_the_site_are_normal_and_those_of_two_seeds_have_nothing_in_common(page, site):
+    page.goto(site)
+    draws = torch.tensor(page.evaluate("[0, 1, 2, 2 ** 31 - 1].map((seed) => [...normals(20001, seed)])"))
+    assert draws.mean(1).abs().max() < 0.03
+    assert (draws.std(1) - 1).abs().max() < 0.03
+    assert (draws.pow(4).mean(1) - 3).abs().max() < 0.3
+    assert (torch.corrcoef(draws) - torch.eye(4)).abs().max() < 0.03
+    assert torch.equal(draws[1], torch.tensor(page.evaluate("[...normals(20001, 1)]")))
+
+
+# --- the controls
+
+
+def test_a_slider_moved_by_the_keyboard_changes_the_picture_and_back_restores_it(page, address):
+    opened(page, address)
+    (before,) = pixels(page)
+    for slider in ("share", "move-0", "move-1", "move-2", "move-3", "truncation"):
+        away, back = ("PageUp", "PageDown") if slider != "truncation" else ("PageDown", "PageUp")
+        slide(page, slider, away, 4)
+        assert not torch.equal(pixels(page)[0], before), slider
+        slide(page, slider, back, 4)
+        assert torch.equal(pixels(page)[0], before), slider
+        slide(page, slider, "Home" if slider == "truncation" else "End")
+        assert not torch.equal(pixels(page)[0], before), slider
+        page.click("#reset")
+        settled(page)
+        assert torch.equal(pixels(page)[0], before), slider
+        assert page.locator("#reset").is_disabled()
+
+
+def test_a_grid_is_as_large_as_the_slider_says_and_its_images_differ(page, address):
+    opened(page, address)
+    press(page, "5", "g")
+    assert page.locator("#grid").get_attribute("aria-pressed") == "true"
+    for size in (4, 10, 3):
+        slide(page, "grid-size", "Home")
+        slide(page, "grid-size", "ArrowRight", size - 1)
+        images = pixels(page, size)
+        assert len(torch.stack(images).flatten(1).unique(dim=0)) == size**2
+        assert share_read(images, [5] * size**2) >= 0.75
+    slide(page, "grid-size", "Home")
+    (one,) = pixels(page)
+    press(page, "g")
+    assert torch.equal(pixels(page)[0], one)
+
+
+def test_another_draws_another_and_its_seed_brings_it_back(page, address):
+    opened(page, address)
+    press(page, "n")
+    seed, (image,) = page.input_value("#seed"), pixels(page)
+    page.click("#another")
+    settled(page)
+    assert page.input_value("#seed") != seed
+    assert not torch.equal(pixels(page)[0], image)
+    sown(page, seed)
+    assert torch.equal(pixels(page)[0], image)
+
+
+def test_what_is_no_seed_is_not_asked_for(page, service):
+    opened(page, service)
+    (image,) = pixels(page)
+    for wrong in ("", "-3", "1.5", "99999999999"):
+        sown(page, wrong)
+        assert page.input_value("#seed") == "1"
+        assert torch.equal(pixels(page)[0], image)
+
+
+def test_digits_typed_as_a_seed_choose_no_digit(page, service):
+    opened(page, service)
+    page.locator("#seed").focus()
+    press(page, "7")
+    assert page.locator("#digits [aria-pressed=true]").inner_text() == "3"
+
+
+def test_it_says_what_is_drawn(page, service):
+    opened(page, service)
+    press(page, "8")
+    assert page.get_by_role("img").get_attribute("aria-label") == "Drawn: an 8"
+    assert page.get_by_role("button", name="8", pressed=True).count() == 1
+    slide(page, "share", "ArrowRight", 5)
+    assert page.get_by_role("img").get_attribute("aria-label") == "Drawn: an 8, 5% of the way to a 3"
+    assert page.locator("#share").get_attribute("aria-valuetext") == "5 %"
+    press(page, "g")
+    assert page.inner_text("#caption") == "16 different 8s, 5% of the way to a 3 · seed 1"
+
+
+def test_nothing_becomes_itself(page, service):
+    opened(page, service)
+    press(page, "8")
+    assert page.input_value("#toward") == "3"
+    assert page.locator("#toward option:disabled").inner_text() == "8"
+
+
+def test_the_picture_is_saved_as_it_is_seen(page, address, tmp_path):
+    opened(page, address)
+    with page.expect_download() as download:
+        page.click("#download")
+    assert download.value.suggested_filename == "3_seed1.png"
+    download.value.save_as(tmp_path / "saved.png")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "saved.png").convert("L")), canvas(page))
+
+
+# --- how it looks
+
+
+@pytest.mark.parametrize("width", [320, 390, 820])
+def test_on_a_phone_nothing_sticks_out_and_the_picture_stays_in_sight(open_page, service, width):
+    page = open_page(viewport={"width": width, "height": 780}, is_mobile=True, has_touch=True, device_scale_factor=2)
+    opened(page, service)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.locator("#grid").tap()
+    settled(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.locator("#truncation").scroll_into_view_if_needed()
+    top = page.locator("#picture").bounding_box()
+    assert 0 <= top["y"] < 100
+    assert top["height"] == pytest.approx(top["width"], abs=1)
+    sizes = page.evaluate("[...document.querySelectorAll('#digits button, .row button')].map((b) => b.offsetHeight)")
+    assert min(sizes) >= 36  # large enough for a finger
+
+
+def test_it_is_dark_where_the_visitor_likes_it_dark(open_page, service):
+    brightness = {}
+    for scheme in ("light", "dark"):
+        page = open_page(color_scheme=scheme)
+        opened(page, service)
+        shot = Image.open(io.BytesIO(page.screenshot())).convert("L")
+        brightness[scheme] = shot.getpixel((4, 4))
+    assert brightness["light"] > 220
+    assert brightness["dark"] < 40
+
+
+# --- when things go wrong
+
+
+def watched(page, slow=0, answers=()):
+    """Count what the page asks for, answer `slow` ms later, and first of all with `answers` (status, JSON)."""
+    page.add_init_script(f"const SLOW = {slow}, ANSWERS = {json.dumps(list(answers))};\n{FETCH}")
+
+
+def test_there_is_never_more_than_one_request_and_the_newest_state_wins(page, service):
+    watched(page, slow=150)
+    opened(page, service)
+    for key in "0123456789":
+        page.keyboard.press(key)
+    page.locator("#move-0").focus()
+    for _ in range(40):
+        page.keyboard.press("ArrowRight")
+    settled(page)
+    calls = page.evaluate("calls")
+    assert calls["most"] == 1
+    assert calls["all"] < 20  # of 51 states
+    assert calls["asked"][-1]["value"] == 9
+    assert calls["asked"][-1]["moves"][0] == pytest.approx(4)
+    assert page.get_by_role("img").get_attribute("aria-label") == "Drawn: a 9"
+
+
+def test_an_answer_for_another_digit_is_not_shown(page, service):
+    watched(page, slow=300)
+    opened(page, service)
+    page.evaluate("""() => {
+        window.seen = [];
+        new MutationObserver(() => seen.push(byId("picture").ariaLabel)).observe(byId("picture"), { attributes: true });
+    }""")
+    page.keyboard.press("1")
+    page.wait_for_function("calls.asked.at(-1).value === 1")
+    page.keyboard.press("7")
+    settled(page)
+    assert [asked["value"] for asked in page.evaluate("calls.asked")] == [3, 1, 7]
+    assert set(page.evaluate("seen")) == {"Drawn: a 7"}
+
+
+def test_a_busy_service_is_asked_again(page, service):
+    watched(page, answers=[(503, {"detail": "2,048 images are waiting"})] * 3)
+    page.goto(service)
+    page.wait_for_selector("#status:has-text('busy')")
+    settled(page)
+    assert page.evaluate("calls.all") == 4
+    assert page.locator("#status").is_hidden()
+    assert page.get_by_role("img").get_attribute("aria-label") == "Drawn: a 3"
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ((422, {"detail": [{"loc": ["body", "moves"], "msg": "too long"}]}), "refused: moves: too long"),
+        ((500, {"detail": "internal error"}), "refused: internal error"),
+        ((500, None), "refused: status 500"),
+    ],
+)
+def test_a_refusal_is_said_and_can_be_tried_again(page, service, answer, message):
+    watched(page, answers=[answer])
+    page.goto(service)
+    page.wait_for_selector("main[data-state=error]")
+    assert message in page.inner_text("#status")
+    page.click("#retry")
+    settled(page)
+    assert page.locator("#status").is_hidden()
+
+
+def test_a_service_that_is_gone_is_waited_for(page, service, problems):
+    opened(page, service)
+    page.context.set_offline(True)
+    page.keyboard.press("5")
+    page.wait_for_selector("#status:has-text('cannot be reached')")
+    page.context.set_offline(False)
+    settled(page)
+    assert page.get_by_role("img").get_attribute("aria-label") == "Drawn: a 5"
+    problems[:] = [problem for problem in problems if "ERR_INTERNET_DISCONNECTED" not in problem]
+
+
+def test_a_site_without_its_generator_says_so(page, site, problems):
+    page.route("**/generator.onnx", lambda route: route.fulfill(status=404))
+    page.goto(site)
+    page.wait_for_selector("main[data-state=error]")
+    assert "could not be set up" in page.inner_text("#status")
+    problems.clear()  # the browser says so too
+
+
+def test_opened_as_a_file_it_says_how_to_open_it(page, problems):
+    page.goto((Path(demo_site.__file__).parents[1] / "cgan_lib" / "page" / "index.html").as_uri())
+    page.wait_for_selector("main[data-state=error]")
+    assert "python -m http.server" in page.inner_text("#status")
+    problems.clear()  # the browser says so too

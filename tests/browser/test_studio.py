@@ -1,0 +1,173 @@
+"""The studio in a real browser: through Voila as an app, and in JupyterLab after Run All."""
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cgan_lib.evaluation.classifier import load_classifier, read
+
+ROOT = Path(__file__).resolve().parents[2]
+PICTURE = "img.widget-image"
+DATA = {name: os.environ[name] for name in ("CGAN_DATA",) if name in os.environ}  # before a test hides it
+NOTEBOOK = "06_latent_studio.ipynb"
+CODE_CELLS = "window.jupyterapp.shell.currentWidget.content.widgets.filter(cell => cell.model.type === 'code')"
+FINISHED = f"() => {CODE_CELLS}.every(cell => cell.model.executionCount !== null)"
+OUTPUTS = f"{CODE_CELLS}.flatMap(cell => cell.model.outputs.toJSON())"
+ERRORS = f"() => {OUTPUTS}.filter(output => output.output_type === 'error').map(output => output.evalue)"
+
+
+@pytest.fixture
+def page(browser):
+    """A page that may log what it likes: JupyterLab and Voila look for things in the internet and do without."""
+    context = browser.new_context(viewport={"width": 1300, "height": 950})
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def server(home):
+    """A function: start a Jupyter application as a process of its own, and return its address."""
+    processes = []
+
+    def start(module: str, *arguments: str) -> str:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        environment = os.environ | DATA | {"PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_DIR": str(home / "jupyter")}
+        with (home / f"{module}.log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, f"--port={port}", *arguments], stdout=log, stderr=log, env=environment
+            )
+        processes.append(process)
+        while True:  # by TCP: Voila runs the whole notebook at every visit
+            assert process.poll() is None, (home / f"{module}.log").read_text()
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return f"http://127.0.0.1:{port}"
+            except OSError:
+                time.sleep(0.2)
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def picture(page) -> Image.Image:
+    """The picture beside the sliders, as the browser has it."""
+    numbers = page.evaluate(
+        """async selector => {
+            const blob = await (await fetch(document.querySelector(selector).src)).blob();
+            return Array.from(new Uint8Array(await blob.arrayBuffer()));
+        }""",
+        PICTURE,
+    )
+    return Image.open(io.BytesIO(bytes(numbers))).convert("L")
+
+
+def digit_in(image: Image.Image) -> int:
+    """What the evaluation classifier reads in a picture of one digit."""
+    pixels = torch.from_numpy(np.array(image.resize((28, 28), Image.BOX)))
+    return int(read(load_classifier("mnist"), pixels[None, None])[1].argmax(1))
+
+
+def act_and_wait(page, action) -> float:
+    """Do something that changes the picture; returns the seconds until the browser shows another one."""
+    before = page.locator(PICTURE).first.get_attribute("src")
+    started = time.perf_counter()
+    action()
+    page.wait_for_function(
+        "([selector, before]) => document.querySelector(selector).src != before", arg=[PICTURE, before], timeout=20_000
+    )
+    return time.perf_counter() - started
+
+
+def press(page, slider: str, key: str) -> float:
+    """Focus the handle of the slider whose description contains `slider`, and press a key."""
+    row = page.locator(".widget-slider", has_text=slider).first
+    row.locator(".noUi-handle").focus()
+    return act_and_wait(page, lambda: page.keyboard.press(key))
+
+
+def play_with_the_studio(page) -> None:
+    """What a visitor does, and what must come of it."""
+    page.locator(PICTURE).first.wait_for(timeout=90_000)
+    assert digit_in(picture(page)) == 3
+
+    before = np.asarray(picture(page), dtype=int)
+    times = [press(page, "1 ·", "ArrowUp") for _ in range(5)]
+    moved = np.asarray(picture(page), dtype=int)
+    assert np.abs(moved - before).mean() > 2, "the picture hardly changed"
+    assert sorted(times)[2] < 1, "half of the key presses took more than a second to be seen"
+
+    digits = page.locator(".widget-toggle-buttons", has_text="digit").first
+    for wanted in (7, 0):
+        act_and_wait(page, digits.get_by_role("button", name=str(wanted), exact=True).click)
+        assert digit_in(picture(page)) == wanted
+
+    page.locator(".widget-toggle-buttons", has_text="becomes").first.get_by_role("button", name="8").click()
+    press(page, "how far", "End")  # all the way
+    assert digit_in(picture(page)) == 8
+
+    act_and_wait(page, page.get_by_role("button", name="another").first.click)
+    press(page, "rows", "ArrowUp")
+    two_by_two = picture(page)
+    assert abs(two_by_two.width - two_by_two.height) < 2
+    act_and_wait(page, page.get_by_role("button", name="reset").first.click)
+    assert digit_in(picture(page)) == 0
+
+
+@pytest.mark.timeout(180)
+def test_the_studio_as_an_app(page, home, server):
+    """`make studio`: Voila."""
+    app = ROOT / "cgan_lib" / "app" / "studio.ipynb"
+    address = server("voila", str(app), "--no-browser", "--Voila.ip=127.0.0.1")
+    page.goto(address, timeout=120_000)
+    play_with_the_studio(page)
+    assert not page.get_by_text("explore()").count(), "an app shows no code"
+
+
+@pytest.mark.timeout(300)
+def test_the_notebook_in_jupyterlab(page, home, server):
+    """Open notebook 06, Run All, and play."""
+    course = home / "course"
+    (course / "notebooks").mkdir(parents=True)
+    (course / "cgan_lib").symlink_to(ROOT / "cgan_lib")
+    (course / "output_images").symlink_to(ROOT / "output_images")
+    notebook = nbformat.read(ROOT / "notebooks" / NOTEBOOK, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None  # so that what is there afterwards is new
+    nbformat.write(notebook, course / "notebooks" / NOTEBOOK)
+    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text(
+        json.dumps({"fetchNews": "false", "checkForUpdates": False})
+    )
+    address = server(
+        *("jupyterlab", "--no-browser", "--ip=127.0.0.1", "--allow-root", "--expose-app-in-browser"),
+        *("--IdentityProvider.token=", f"--ServerApp.root_dir={course}"),
+        *(f"--LabApp.user_settings_dir={home / 'settings'}", f"--LabApp.workspaces_dir={home / 'workspaces'}"),
+    )
+    page.goto(f"{address}/lab/tree/notebooks/{NOTEBOOK}?reset", timeout=120_000)
+    page.wait_for_function(
+        "() => window.jupyterapp && window.jupyterapp.shell.currentWidget?.sessionContext", timeout=60_000
+    )
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.ready")
+    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    page.wait_for_function(FINISHED, timeout=240_000)
+    assert page.evaluate(ERRORS) == []
+    assert "image/png" in json.dumps(page.evaluate(f"() => {OUTPUTS}"))
+    page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
+    play_with_the_studio(page)
