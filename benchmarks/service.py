@@ -113,6 +113,7 @@ def main() -> None:
     gc.freeze()  # the pauses of this process, which has loaded torch too, are not those of the service
     with service(options.source) as (_, port):
         rows = measure(port, options.seconds, options.rounds)
+    gc.unfreeze()
     print(f"`{options.source}` on a {machine()}, torch {torch.__version__}, Python {platform.python_version()}\n")
     print("| picture | clients | requests/s | p50 (ms) | p99 (ms) |\n|---|---:|---:|---:|---:|")
     for row in rows:

@@ -158,14 +158,12 @@ def test_mixtures_of_classes_lie_between_them(generator):
     shares = torch.tensor([0, 0.25, 0.5, 0.75, 1])
     weights = torch.zeros(5, 4)
     weights[:, 1], weights[:, 3] = 1 - shares, shares
-    inner = []
     generator.eval()
     with torch.inference_mode():  # as numbers: the steps of untrained generators are smaller than a grey level
         images = generator(z, weights)
-    for end in (0, 4):
-        inner.append((images - images[end]).square().mean((1, 2, 3)).sqrt())
-    assert (inner[0].diff() > 0).all()  # ever farther from the one
-    assert (inner[1].diff() < 0).all()  # and ever nearer to the other
+    from_one, from_other = ((images - images[end]).square().mean((1, 2, 3)) for end in (0, 4))
+    assert (from_one.diff() > 0).all()  # ever farther from the one
+    assert (from_other.diff() < 0).all()  # and ever nearer to the other
     assert generate(generator, weights, z=z).shape == images.shape
 
 

@@ -5,6 +5,7 @@ import json
 import pickle
 import re
 from itertools import permutations
+from pathlib import Path
 
 import huggingface_hub
 import pytest
@@ -93,6 +94,11 @@ def test_a_half_grown_generator_comes_back_half_grown(tmp_path):
     generator.grow(0.25)
     generator.save_pretrained(tmp_path / "half")
     assert type(generator).from_pretrained(tmp_path / "half").growth == 0.25
+
+
+def test_arguments_given_without_their_names_are_written_with_them(model, tmp_path):
+    MODELS[model].generator(*SMALL.values()).save_pretrained(tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "config.json").read_text()) == SMALL
 
 
 def test_what_comes_back_can_be_published_again(folder, tmp_path):
@@ -257,7 +263,17 @@ def test_what_cannot_be_published_is_an_error_that_says_so(folder, monkeypatch):
 def test_a_mistyped_folder_is_not_looked_up_on_the_hub(folder, tmp_path, monkeypatch, no_network):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "logs").mkdir()
-    sources = [folder.with_name("bec"), "bcex", "logs/bce", "./bce/x", "a/b/c", "~/gan", "/ecb", tmp_path / "a" / "b"]
+    sources = [
+        tmp_path / "a" / "b",
+        folder.with_name("bec"),
+        "bcex",
+        "logs/bce",
+        "./bce/x",
+        "a/b/c",
+        "~/gan",
+        "/ecb",
+        Path("owner/name"),
+    ]
     for source in sources:
         with pytest.raises(UserError, match=r"^there is no folder .*: check the path"):
             BCEGenerator.from_pretrained(source)

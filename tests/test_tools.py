@@ -18,10 +18,10 @@ from safetensors.torch import load_file
 from torchvision import datasets
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
-import notebooks
 import ship
 from test_hub import SCORES
 
+import notebooks
 from cgan_lib import UserError, generate, load, load_generator, pretrained, train
 from cgan_lib.evaluation import load_classifier
 from cgan_lib.evaluation.classifier import share_right
