@@ -18,6 +18,7 @@ USAGE = """usage: python -m cgan_lib COMMAND …
   generate SOURCE --labels 7 7 3 --out digits.png            draw the digits asked for
   evaluate SOURCE [--full]                                   measure it: a table, and a JSON file
   export RUN FOLDER                                          a folder to publish: weights, source, card, samples
+  export SOURCE FILE.onnx                                    one file that draws without PyTorch
   serve SOURCE [--port 8000]                                 a page, and an HTTP service, that draw what is asked for
 
 SOURCE is a run folder, a weight file, a published folder, hf://owner/name, or the name of a shipped generator.
@@ -187,13 +188,14 @@ def _draw_to_file(source: str, labels: list[int], out: Path, count: int, seed: i
     from cgan_lib.checkpoint import write_atomically
     from cgan_lib.logbook import png
     from cgan_lib.paths import make_folder
+    from cgan_lib.runs import open_source
     from cgan_lib.sampling import check_labels, generate, tile
 
     if out.suffix not in (".png", ".npz"):
         raise UserError(f"--out {out} must end in .png or .npz.")
     if count < 1:
         raise UserError(f"--count {count} must be at least 1.")
-    _, generator = _open(source)
+    generator = open_source(source).generator
     wanted = check_labels(labels, generator.config["num_classes"]).repeat_interleave(count)
     images = generate(generator, wanted, seed=seed)
     if out.suffix == ".png":
@@ -204,18 +206,6 @@ def _draw_to_file(source: str, labels: list[int], out: Path, count: int, seed: i
         content = buffer.getvalue()
     make_folder(out.parent)
     write_atomically(out, content)
-
-
-def _open(source: str):
-    """The run in a folder, or None for any other source; and the generator."""
-    from cgan_lib.paths import locate
-    from cgan_lib.runs import open_run
-    from cgan_lib.weights import load_generator
-
-    if (locate(source) / "recipe.json").is_file():
-        run = open_run(source)
-        return run, run.generator
-    return None, load_generator(source)
 
 
 def _evaluate(arguments: list[str]) -> None:
@@ -260,10 +250,11 @@ def _evaluate_to_file(
     from cgan_lib.evaluation import evaluate, inception_fid
     from cgan_lib.paths import home, make_folder, short
     from cgan_lib.recipes import SAMPLES, SEEDS
+    from cgan_lib.runs import open_source
 
     if out is not None and out.suffix != ".json":
         raise UserError(f"--out {out} must end in .json.")
-    run, generator = _open(source)
+    generator, _, _, run = open_source(source)
     dataset = dataset or (run.recipe.dataset if run else "mnist")
     dataset = load(dataset, train=False).name  # the embedded digits, when MNIST cannot be reached
     if full:
@@ -289,18 +280,31 @@ def _evaluate_to_file(
 
 def _export(arguments: list[str]) -> None:
     from cgan_lib.hub import export
+    from cgan_lib.latent import directions
+    from cgan_lib.onnx import export_onnx
+    from cgan_lib.runs import open_source
 
     if len(arguments) != 2:
-        raise UserError("export needs a run and a new folder: export logs/mnist/bce/demo my_generator.")
-    folder = export(*arguments)
+        raise UserError(
+            "export needs a run and a new folder, or any generator and a file: "
+            "export logs/mnist/bce/demo my_generator, export relativistic digits.onnx."
+        )
+    source, target = arguments[0], Path(arguments[1])
+    if target.suffix == ".onnx":
+        if target.exists():
+            raise UserError(f"{target} exists: name a new file, nothing is overwritten.")
+        generator, name, class_names, _ = open_source(source)
+        ways = directions(generator, min(4, generator.config["latent_dim"]))
+        print(export_onnx(generator, target, name=name, class_names=class_names, directions=ways))
+        return
+    folder = export(source, target)
     print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
 
 
 def _serve(arguments: list[str]) -> None:
     import tyro
 
-    from cgan_lib.data import DATASETS
-    from cgan_lib.paths import locate
+    from cgan_lib.runs import open_source
     from cgan_lib.serve import serve
 
     @dataclass(frozen=True)
@@ -315,9 +319,8 @@ def _serve(arguments: list[str]) -> None:
         """0 takes one that is free"""
 
     options = tyro.cli(Serve, prog="python -m cgan_lib serve", args=arguments)
-    run, generator = _open(options.source)
-    name = run.recipe.name if run else locate(options.source).resolve().stem  # not the path: the name is published
-    serve(generator, name, options.host, options.port, DATASETS[run.recipe.dataset][1] if run else None)
+    generator, name, class_names, _ = open_source(options.source)
+    serve(generator, name, options.host, options.port, class_names)
 
 
 def _no_more(arguments: list[str]) -> None:

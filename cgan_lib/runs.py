@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from cgan_lib.checkpoint import load_newest, save_checkpoint, write_atomically
-from cgan_lib.data import check_batch_size, load
+from cgan_lib.data import DATASETS, check_batch_size, load
 from cgan_lib.errors import UserError, unknown
 from cgan_lib.evaluation import has_classifier, quick_scores
 from cgan_lib.logbook import Logbook, read_scalars
@@ -28,7 +28,7 @@ from cgan_lib.recipes import QUICK_SAMPLES, Recipe, check_profile, current_profi
 from cgan_lib.selection import Best
 from cgan_lib.show import LivePanel, text_picture
 from cgan_lib.training import Trainer
-from cgan_lib.weights import save_generator
+from cgan_lib.weights import load_generator, save_generator
 
 BEST = "best_generator.safetensors"
 CHOOSERS = ("fid", "losses")
@@ -291,6 +291,27 @@ def open_run(folder: str | Path) -> Run:
     generator = MODELS[recipe.model].generator(**state["config"])
     generator.load_state_dict(state["averaged" if recipe.ema else "generator"])
     return Run(folder, recipe, generator.eval(), state["step"], state["seconds"])
+
+
+class Opened(NamedTuple):
+    """What was found under the name of a generator."""
+
+    generator: nn.Module
+    name: str
+    """of the recipe, or the file"""
+    class_names: list[str]
+    run: Run | None
+    """None for anything but a run folder"""
+
+
+def open_source(source: str | Path) -> Opened:
+    """The generator of a run folder, or of anything else that `load_generator` reads."""
+    if (locate(source) / "recipe.json").is_file():
+        run = open_run(source)
+        return Opened(run.generator, run.recipe.name, list(DATASETS[run.recipe.dataset][1]), run)
+    generator = load_generator(source)
+    classes = [str(label) for label in range(generator.config["num_classes"])]
+    return Opened(generator, locate(source).resolve().stem, classes, None)  # not the path: names are published
 
 
 def _newest(folder: Path) -> dict:

@@ -357,7 +357,7 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listener.getsockname()[1]}"
     print(f"{name} at {address} (the page) and {address}/docs (the interface); Ctrl-C stops it", flush=True)
-    gc.freeze()  # looking again and again through all that torch has loaded stops everything for 0.2 s
+    gc.freeze()  # looking again and again through all that torch has loaded stops everything for 0.1 s
     server.run(sockets=[listener])
     gc.unfreeze()  # else extensions of torch complain at the exit
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from cgan_lib.errors import UserError
 from cgan_lib.latent import Direction, View, blend
-from cgan_lib.paths import home, locate, short
-from cgan_lib.runs import open_run
+from cgan_lib.paths import home, short
+from cgan_lib.runs import open_source
 from cgan_lib.sampling import generate, tile
-from cgan_lib.weights import load_generator, pretrained
+from cgan_lib.weights import pretrained
 
 REACH = 4.0  # how far a slider goes along a direction, both ways
 
@@ -27,9 +27,7 @@ def sources() -> list[str]:
 
 def open_generator(source: str | Path) -> nn.Module:
     """The generator of a run folder, or of anything that `load_generator` reads."""
-    if (locate(source) / "recipe.json").is_file():
-        return open_run(source).generator
-    return load_generator(source)
+    return open_source(source).generator
 
 
 def draw(generator: nn.Module, view: View, ways: list[Direction]) -> Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from PIL import Image
@@ -17,6 +18,8 @@ from torchvision import datasets
 import cgan_lib.evaluation
 from cgan_lib import RECIPES, evaluate, generate, load_generator, open_run, pretrained
 from cgan_lib.cli import main
+from cgan_lib.data import to_uint8
+from cgan_lib.sampling import latents
 
 TINY = [
     "--dataset",
@@ -76,7 +79,7 @@ def test_help_lists_the_commands(arguments, code, capsys):
     assert main(arguments) == code
     printed = capsys.readouterr().out
     assert re.findall(r"^  (\w+) ", printed, re.MULTILINE) == [
-        *("train", "recipes", "info", "generate", "evaluate", "export")
+        *("train", "recipes", "info", "generate", "evaluate", "export", "export", "serve")
     ]
 
 
@@ -362,6 +365,27 @@ def test_export_overwrites_nothing(refused, finished, target):
     Path("there").mkdir()
     Path("there/file").write_text("mine")
     assert f"{Path(target)} exists: name a new folder" in refused("export", finished.folder, target)
+
+
+def test_export_to_onnx_writes_one_file_that_draws_the_same(finished, home, capsys):
+    path = home / "digits.onnx"
+    assert main(["export", str(finished.folder), str(path)]) == 0
+    assert str(path) in capsys.readouterr().out
+    session = onnxruntime.InferenceSession(path)
+    z, labels = latents(3, finished.recipe.latent_dim), [7, 0, 7]
+    weights = np.eye(10, dtype=np.float32)[labels]
+    (images,) = session.run(["images"], {"z": z.numpy(), "class_weights": weights})
+    difference = to_uint8(torch.from_numpy(images)).int() - generate(finished.generator, labels, z=z).int()
+    assert difference.abs().max() <= 1
+    facts = session.get_modelmeta().custom_metadata_map
+    assert facts["name"] == "bce"
+    assert len(json.loads(facts["directions"])) == 4
+
+
+def test_export_to_onnx_overwrites_nothing(refused, home):
+    path = home / "digits.onnx"
+    path.write_bytes(b"precious")
+    assert "digits.onnx exists: name a new file" in refused("export", "bce", str(path))
 
 
 def test_export_explains_itself(capsys):

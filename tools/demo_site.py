@@ -18,14 +18,12 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from torch import nn
-
-from cgan_lib import UserError, load_generator, open_run
+from cgan_lib import UserError
 from cgan_lib.checkpoint import first_line
-from cgan_lib.data import DATASETS
 from cgan_lib.latent import directions
 from cgan_lib.onnx import export_onnx
-from cgan_lib.paths import locate, make_folder
+from cgan_lib.paths import make_folder
+from cgan_lib.runs import open_source
 
 PAGE = ("index.html", "studio.js", "studio.css")
 PACKAGE = "onnxruntime-web@1"
@@ -47,7 +45,7 @@ def make_site(source: str, out: Path) -> Path:
         shutil.rmtree(left, ignore_errors=True)
     make_folder(partial)
     try:
-        generator, name, class_names = _open(source)
+        generator, name, class_names, _ = open_source(source)
         ways = directions(generator, min(SLIDERS, generator.config["latent_dim"]))
         export_onnx(generator, partial / "generator.onnx", name=name, class_names=class_names, directions=ways)
         for file in PAGE:
@@ -84,15 +82,6 @@ def _replaceable(out: Path) -> bool:
         return not any(out.iterdir()) or json.loads((out / "studio.json").read_text())["made_by"] == MADE_BY
     except (OSError, ValueError, LookupError, TypeError):
         return False
-
-
-def _open(source: str) -> tuple[nn.Module, str, list[str]]:
-    """The generator, what to call it, and the names of its classes."""
-    if (locate(source) / "recipe.json").is_file():
-        run = open_run(source)
-        return run.generator, run.recipe.name, list(DATASETS[run.recipe.dataset][1])
-    generator = load_generator(source)
-    return generator, Path(source).stem, [str(label) for label in range(generator.config["num_classes"])]
 
 
 def _fetch_runtime(folder: Path) -> None:
