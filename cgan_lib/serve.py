@@ -30,8 +30,8 @@ from starlette.requests import ClientDisconnect
 from torch import Tensor, nn
 
 from cgan_lib.errors import UserError
-from cgan_lib.latent import blend, directions
-from cgan_lib.sampling import generate, latents, tile
+from cgan_lib.latent import Direction, View, directions
+from cgan_lib.sampling import generate, tile
 
 MAX_GRID, DEFAULT_GRID = 10, 5  # images along each side
 MAX_MOVES = 4
@@ -106,12 +106,25 @@ class _Job:
     def count(self) -> int:
         return self.wanted.columns**2
 
+    @property
+    def view(self) -> View:
+        wanted = self.wanted
+        return View(
+            digit=wanted.value,
+            toward=wanted.toward,
+            share=wanted.share,
+            moves=tuple(wanted.moves),
+            seed=self.seed,
+            truncation=wanted.truncation,
+            count=self.count,
+        )
+
 
 class Batcher:
     """Draws what was asked for meanwhile in one forward pass, in a thread of its own."""
 
-    def __init__(self, generator: nn.Module, vectors: Tensor, max_waiting: int = MAX_WAITING):
-        self.generator, self.vectors, self.max_waiting = generator, vectors, max_waiting
+    def __init__(self, generator: nn.Module, ways: Sequence[Direction], max_waiting: int = MAX_WAITING):
+        self.generator, self.ways, self.max_waiting = generator, ways, max_waiting
         self.jobs: deque[_Job] = deque()
         self.some: asyncio.Event  # whether there are any
         self.waiting = self.passes = self.images = 0
@@ -168,19 +181,11 @@ class Batcher:
         return job.done.done()
 
     def _pass(self, jobs: list[_Job]) -> list[tuple[bytes, int, int]]:
-        z, weights = (torch.cat(parts) for parts in zip(*map(self._inputs, jobs), strict=True))
+        inputs = [job.view.inputs(self.generator.config, self.ways) for job in jobs]
+        z, weights = (torch.cat(parts) for parts in zip(*inputs, strict=True))
         images = generate(self.generator, weights, z=z, batch_size=MAX_PASS)
         parts = images.split([job.count for job in jobs])
         return [_encode(some, job.wanted) for some, job in zip(parts, jobs, strict=True)]
-
-    def _inputs(self, job: _Job) -> tuple[Tensor, Tensor]:
-        """`z` (count, latent_dim) and class weights (count, num_classes)."""
-        wanted, config = job.wanted, self.generator.config
-        z = latents(job.count, config["latent_dim"], job.seed, wanted.truncation)
-        if wanted.moves:
-            z = z + torch.tensor(wanted.moves) @ self.vectors[: len(wanted.moves)]
-        toward = wanted.value if wanted.toward is None else wanted.toward
-        return z, blend(wanted.value, toward, torch.full((job.count,), wanted.share), config["num_classes"])
 
 
 def _answer(job: _Job, picture: tuple[bytes, int, int] | Exception) -> None:
@@ -265,7 +270,7 @@ def create_app(
     config = generator.config
     num_classes = config["num_classes"]
     ways = directions(generator, min(MAX_MOVES, config["latent_dim"]))
-    batcher = Batcher(generator, torch.stack([way.vector for way in ways]), max_waiting)
+    batcher = Batcher(generator, ways, max_waiting)
     label = Annotated[int, Field(ge=0, le=num_classes - 1)]
     model = create_model("Wanted", __base__=Wanted, value=(label, ...), toward=(label | None, None))
     settings = {
