@@ -7,6 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent
 _home = tempfile.TemporaryDirectory(prefix="cgan-tests-")
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, each must keep to a core of its own
+    os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["CGAN_PROFILE"] = "ci"
 os.environ["CGAN_HOME"] = _home.name
 if "CGAN_DATA" not in os.environ:  # MNIST that is here already need not be fetched

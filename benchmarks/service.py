@@ -103,6 +103,15 @@ def measure(port: int, seconds: float, rounds: int) -> list[dict]:
     ]
 
 
+def table(rows: list[dict]) -> str:
+    """The rows in Markdown, as README quotes them."""
+    lines = ["| picture | clients | requests/s | p50 (ms) | p99 (ms) |", "|---|---:|---:|---:|---:|"]
+    for row in rows:
+        numbers = f"{row['requests_per_second']:,.0f} | {row['p50_ms']:.1f} | {row['p99_ms']:.1f}"
+        lines.append(f"| {row['what']} | {row['clients']} | {numbers} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Measure, print the table, and write it down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -115,10 +124,7 @@ def main() -> None:
         rows = measure(port, options.seconds, options.rounds)
     gc.unfreeze()
     print(f"`{options.source}` on a {machine()}, torch {torch.__version__}, Python {platform.python_version()}\n")
-    print("| picture | clients | requests/s | p50 (ms) | p99 (ms) |\n|---|---:|---:|---:|---:|")
-    for row in rows:
-        numbers = f"{row['requests_per_second']:,.0f} | {row['p50_ms']:.1f} | {row['p99_ms']:.1f}"
-        print(f"| {row['what']} | {row['clients']} | {numbers} |")
+    print(table(rows))
     about = {"source": options.source, "seconds": options.seconds, "rounds": options.rounds, "machine": machine()}
     about |= {"torch": torch.__version__, "python": platform.python_version()}
     content = (json.dumps(about | {"rows": rows}, indent=1) + "\n").encode()

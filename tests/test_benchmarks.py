@@ -14,6 +14,8 @@ from test_data import write_files
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import compare
 import mlp_peer
+import service
+import studio
 import throughput
 
 from cgan_lib import RECIPES, evaluate, generate, get_recipe, load
@@ -98,6 +100,13 @@ def test_the_readme_quotes_the_results_file():
     assert {row["classifier"] for row in results["rows"]} == {fingerprint(load_classifier("mnist"))}
     assert compare.BEGIN + compare.readme_part(results) + compare.END in (ROOT / "README.md").read_text()
     assert {path.stem for path in (ROOT / "benchmarks" / "results" / "digits").iterdir()} == {*RECIPES, "mlp_peer"}
+
+
+@pytest.mark.parametrize("benchmark", [service, studio], ids=lambda module: module.__name__)
+def test_the_readme_quotes_the_measurements(benchmark):
+    results = json.loads((ROOT / "benchmarks" / "results" / f"{benchmark.__name__}.json").read_text())
+    assert benchmark.table(results["rows"]) in (ROOT / "README.md").read_text()
+    assert results["machine"] == "2-core CPU"
 
 
 def test_the_table_has_the_lowest_fid_first_and_real_images_last():
