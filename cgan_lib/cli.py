@@ -280,7 +280,7 @@ def _evaluate_to_file(
 
 def _export(arguments: list[str]) -> None:
     from cgan_lib.hub import export
-    from cgan_lib.latent import directions
+    from cgan_lib.latent import slider_directions
     from cgan_lib.onnx import export_onnx
     from cgan_lib.runs import open_source
 
@@ -294,7 +294,7 @@ def _export(arguments: list[str]) -> None:
         if target.exists():
             raise UserError(f"{target} exists: name a new file, nothing is overwritten.")
         generator, name, class_names, _ = open_source(source)
-        ways = directions(generator, min(4, generator.config["latent_dim"]))
+        ways = slider_directions(generator)
         print(export_onnx(generator, target, name=name, class_names=class_names, directions=ways))
         return
     folder = export(source, target)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from cgan_lib import views
 from cgan_lib.errors import UserError
-from cgan_lib.latent import Direction, Found, View, directions, find_latent
+from cgan_lib.latent import SLIDERS, Direction, Found, View, find_latent, slider_directions
 from cgan_lib.sampling import check_labels
 from cgan_lib.views import REACH, draw, enlarged, like_mnist, open_generator, read_digit, sources
 from cgan_lib.weights import pretrained
@@ -28,6 +28,7 @@ MAX_ROWS = 6
 NO_TRUNCATION = 3.0  # at this end of the slider, nothing is cut off
 NOTHING = "nothing"
 ANY_DIGIT = "any"
+BEST_SHIPPED = "relativistic"
 
 
 class _WithStrip:
@@ -56,7 +57,7 @@ class Studio(_WithStrip, widgets.HBox):
         self.share = widgets.FloatSlider(
             0, min=0, max=1, step=0.05, description="how far", **slider | {"readout_format": ".2f"}
         )
-        self.moves = [widgets.FloatSlider(0, min=-REACH, max=REACH, step=0.25, **slider) for _ in range(4)]
+        self.moves = [widgets.FloatSlider(0, min=-REACH, max=REACH, step=0.25, **slider) for _ in range(SLIDERS)]
         self.truncation = widgets.FloatSlider(
             NO_TRUNCATION, min=0.2, max=NO_TRUNCATION, step=0.1, description="truncation (3: none)", **slider
         )
@@ -102,8 +103,12 @@ class Studio(_WithStrip, widgets.HBox):
             seed=self.seed.value,
             truncation=self.truncation.value if self.truncation.value < NO_TRUNCATION else None,
             count=self.rows.value**2,
-            start=self.start,
+            start=self.start if self.start is not None and len(self.start) == self._latent_dim else None,
         )
+
+    @property
+    def _latent_dim(self) -> int:
+        return self.shown[0][1].config["latent_dim"]
 
     def go_to(self, found: Found) -> None:
         """Start from a latent that `find_latent` found."""
@@ -120,42 +125,44 @@ class Studio(_WithStrip, widgets.HBox):
         return self.generators[name]
 
     def _changed_model(self, change: Any = None) -> None:
+        chosen = [(self.model.value, self.picture, self.caption), (self.beside.value, self.other, self.other_caption)]
+        chosen = [choice for choice in chosen if choice[0] != NOTHING]
         try:
-            generator = self._generator(self.model.value)
-            other = None if self.beside.value == NOTHING else self._generator(self.beside.value)
-        except UserError as error:
-            self.message.value = f"<b>{error}</b>"
+            generators = [self._generator(name) for name, _, _ in chosen]
+        except UserError as error:  # the last ones that could be read stay
+            self.problem = f"<b>{error}</b>"
+            self.message.value = self.problem
             return
+        self.problem = ""
+        self.shown = [
+            (name, generator, picture) for (name, picture, _), generator in zip(chosen, generators, strict=True)
+        ]
         if self.model.value not in self.directions:
-            self.directions[self.model.value] = directions(generator, len(self.moves))
+            self.directions[self.model.value] = slider_directions(generators[0])
         self.ways = self.directions[self.model.value]
-        for number, (move, way) in enumerate(zip(self.moves, self.ways, strict=True), start=1):
-            move.description = way.label(number)
-        self.caption.value, self.other_caption.value = f"<b>{self.model.value}</b>", f"<b>{self.beside.value}</b>"
-        boxes = [widgets.VBox([self.caption, self.picture])]
-        if other is not None:
-            boxes.append(widgets.VBox([self.other_caption, self.other]))
-        self.pictures.children = boxes
-        side = SIDE if other is None else SIDE_OF_TWO
-        for picture in (self.picture, self.other):
+        for number, move in enumerate(self.moves, start=1):
+            there = number <= len(self.ways)
+            move.layout.display = None if there else "none"
+            move.description = self.ways[number - 1].label(number) if there else ""
+        side = SIDE if len(chosen) == 1 else SIDE_OF_TWO
+        for name, picture, caption in chosen:
+            caption.value = f"<b>{name}</b>"
             picture.layout.width = picture.layout.height = f"{side}px"
+        self.pictures.children = [widgets.VBox([caption, picture]) for _, picture, caption in chosen]
         self._redraw()
 
     def _redraw(self, change: Any = None) -> None:
         if self.waiting:
             return
-        view, message = self.view, ""
-        for name, picture in ((self.model.value, self.picture), (self.beside.value, self.other)):
-            if name == NOTHING:
-                continue
-            generator = self._generator(name)
+        view, message = self.view, self.problem
+        for name, generator, picture in self.shown:
             try:
                 check_labels([view.digit, view.toward], generator.config["num_classes"])
-                if generator.config["latent_dim"] != len(self.ways[0].vector):
+                if generator.config["latent_dim"] != self._latent_dim:
                     raise UserError(f"{name} has latents of another length: choose it as the model.")
                 picture.value = enlarged(draw(generator, view, self.ways), SIDE)
             except UserError as error:
-                message = f"<b>{error}</b>"
+                message = message or f"<b>{error}</b>"
         self.message.value = message
 
     @contextmanager
@@ -189,7 +196,8 @@ class Studio(_WithStrip, widgets.HBox):
 
     def strip(self) -> bytes:
         """Rows of what the sliders would show, as PNG."""
-        return views.strip(self._generator(self.model.value), self.view, self.ways, self.model.value)
+        name, generator, _ = self.shown[0]
+        return views.strip(generator, self.view, self.ways, name)
 
 
 class DigitPad(anywidget.AnyWidget):
@@ -229,14 +237,17 @@ class Finder(_WithStrip, widgets.VBox):
         return self.studio.strip()
 
     def _search(self, button: Any) -> None:
+        self.find.disabled, self.message.value = True, "searching …"
         try:
             pixels = torch.tensor(self.pad.pixels or [0] * 28 * 28, dtype=torch.uint8).view(28, 28)
             image = like_mnist(pixels)
             label = read_digit(image) if self.label.value == ANY_DIGIT else self.label.value
-            found = find_latent(self.studio._generator(self.studio.model.value), image, label)
+            found = find_latent(self.studio.shown[0][1], image, label)
         except UserError as error:
             self.message.value = f"<b>{error}</b>"
             return
+        finally:
+            self.find.disabled = False
         self.drawn.value = enlarged(image.expand(3, -1, -1), 140)
         self.nearest.value = enlarged(found.image.expand(3, -1, -1), 140)
         self.message.value = f"Drawn as a {label}; a pixel is off by {found.error:.1f} of 255 in the mean."
@@ -253,9 +264,10 @@ def explore(generator: nn.Module | str | Path | None = None, *, digit: int = 3, 
     best one shipped); the widget lets you choose another. `z` (latent_dim,): where to start, such as from
     `find_latent`. `UserError` for a digit that is no class or a `z` of another shape.
     """
+    _enable_in_colab()
     names = sources()
     if generator is None:
-        generator = names[0] if names[0] not in pretrained() else "relativistic"
+        generator = _first_that_opens([name for name in names if name not in pretrained()]) or BEST_SHIPPED
     network = generator if isinstance(generator, nn.Module) else open_generator(generator)
     name = f"this {type(network).__name__}" if isinstance(generator, nn.Module) else str(generator)
     check_labels([digit], network.config["num_classes"])
@@ -264,10 +276,19 @@ def explore(generator: nn.Module | str | Path | None = None, *, digit: int = 3, 
     return Studio(network, name, names, digit, z)
 
 
-def draw_and_find(generator: nn.Module | str | Path = "relativistic") -> Finder:
+def draw_and_find(generator: nn.Module | str | Path = BEST_SHIPPED) -> Finder:
     """A square to draw a digit in, and a button that finds it in the latent space of a generator."""
-    _enable_in_colab()
     return Finder(explore(generator))
+
+
+def _first_that_opens(names: list[str]) -> str | None:
+    for name in names:
+        try:
+            open_generator(name)
+        except UserError:  # of a run that has no checkpoint yet, or that another version of the library wrote
+            continue
+        return name
+    return None
 
 
 def _enable_in_colab() -> None:

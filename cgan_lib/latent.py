@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from cgan_lib.data import resize, to_unit
 from cgan_lib.errors import UserError
-from cgan_lib.sampling import generate, latents
+from cgan_lib.sampling import generate, latents, truncate
 
 SEEN_FROM = 2.0  # how far along a direction, both ways, its effect is measured
+SLIDERS = 4
 NO_EFFECT = 0.5  # standard deviations between both ends below which an effect is not worth a name
 # Of `measurements`: what is said of images where it has risen
 EFFECTS = {"ink": "bolder", "slant": "leaning right", "width": "wider", "height": "taller"}
@@ -73,6 +74,14 @@ def directions(generator: nn.Module, count: int = 4) -> list[Direction]:
     return [_named(generator, vector, share) for vector, share in zip(vectors[:count], shares, strict=False)]
 
 
+def slider_directions(generator: nn.Module) -> list[Direction]:
+    """The directions to put on sliders: the first four or as many as there are, and none where no layer is linear."""
+    try:
+        return directions(generator, min(SLIDERS, generator.config["latent_dim"]))
+    except UserError:
+        return []
+
+
 @dataclass(frozen=True)
 class View:
     """What to draw: a place among latents and classes, and how many images to draw there."""
@@ -92,9 +101,11 @@ class View:
 
     def inputs(self, config: dict[str, int], ways: Sequence[Direction] = ()) -> tuple[Tensor, Tensor]:
         """`z` (count, latent_dim) and class weights (count, num_classes) for `generate`; `config` of the generator."""
-        z = latents(self.count, config["latent_dim"], self.seed, self.truncation)
+        z = latents(self.count, config["latent_dim"], self.seed)
         if self.start is not None:
             z[0] = self.start
+        if self.truncation is not None:
+            z = truncate(z, self.truncation)
         for move, way in zip(self.moves, ways, strict=False):
             z = z + move * way.vector
         toward = self.digit if self.toward is None else self.toward
@@ -216,12 +227,14 @@ def find_latent(
         )
     if steps < 1 or starts < 1:
         raise UserError(f"steps {steps} and starts {starts} must be at least 1.")
-    target = to_unit(resize(image[None], config["image_size"]))  # (1, C, H, W) in [-1, 1]
+    device = next(generator.parameters()).device
+    target = to_unit(resize(image[None].cpu(), config["image_size"]))  # (1, C, H, W) in [-1, 1]
     z = latents(500, config["latent_dim"])
     labels = torch.full((500,), label)
     distances = (to_unit(generate(generator, labels, z=z)) - target).square().mean((1, 2, 3))  # (500,)
-    z = z[distances.topk(min(starts, 500), largest=False).indices].requires_grad_()  # (starts, latent_dim)
-    labels = labels[: len(z)]
+    nearest = distances.topk(min(starts, 500), largest=False).indices
+    z = z[nearest].to(device).requires_grad_()  # (starts, latent_dim)
+    labels, target = labels[: len(z)].to(device), target.to(device)
     adam = torch.optim.Adam([z], lr=lr)
     shell = config["latent_dim"] ** 0.5
     training = generator.training
@@ -236,9 +249,9 @@ def find_latent(
                 adam.step()
     finally:
         generator.train(training)
-    z = z.detach()
-    images = generate(generator, labels, z=z)
-    errors = 127.5 * (to_unit(images) - target).abs().mean((1, 2, 3))
+    z = z.detach().cpu()
+    images = generate(generator, labels.cpu(), z=z)
+    errors = 127.5 * (to_unit(images) - target.cpu()).abs().mean((1, 2, 3))
     best = int(errors.argmin())
     return Found(z[best], label, images[best], errors[best].item())
 

@@ -13,11 +13,15 @@ function render({ model, el }) {
   small.width = small.height = SIDE;
   const reader = small.getContext("2d", { willReadFrequently: true });
   reader.imageSmoothingQuality = "high";
-  let last = null;
+  let stroke = null; // { pointer, place } while the button is down or the finger on the glass
 
-  function clear() {
+  function show() {
     pen.fillStyle = "black";
     pen.fillRect(0, 0, canvas.width, canvas.height);
+    model.get("pixels").forEach((grey, i) => {
+      pen.fillStyle = `rgb(${grey} ${grey} ${grey})`;
+      pen.fillRect((i % SIDE) * SCALE, Math.floor(i / SIDE) * SCALE, SCALE, SCALE);
+    });
   }
 
   function place(event) {
@@ -28,6 +32,15 @@ function render({ model, el }) {
     ];
   }
 
+  function drawTo(here) {
+    Object.assign(pen, { strokeStyle: "white", lineWidth: 2.6 * SCALE, lineCap: "round" });
+    pen.beginPath();
+    pen.moveTo(...stroke.place);
+    pen.lineTo(...here); // a line to where it is already is a dot
+    pen.stroke();
+    stroke.place = here;
+  }
+
   function send() {
     reader.drawImage(canvas, 0, 0, SIDE, SIDE);
     const colours = reader.getImageData(0, 0, SIDE, SIDE).data; // red, green, blue, opacity of each pixel
@@ -36,29 +49,25 @@ function render({ model, el }) {
   }
 
   canvas.addEventListener("pointerdown", (event) => {
+    if (stroke) return; // a second finger
     canvas.setPointerCapture(event.pointerId);
-    last = place(event);
+    stroke = { pointer: event.pointerId, place: place(event) };
+    drawTo(stroke.place);
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (!last) return;
-    const here = place(event);
-    Object.assign(pen, { strokeStyle: "white", lineWidth: 2.6 * SCALE, lineCap: "round" });
-    pen.beginPath();
-    pen.moveTo(...last);
-    pen.lineTo(...here);
-    pen.stroke();
-    last = here;
+    if (stroke?.pointer === event.pointerId) drawTo(place(event));
   });
   for (const end of ["pointerup", "pointercancel"]) {
-    canvas.addEventListener(end, () => {
-      if (last) send();
-      last = null;
+    canvas.addEventListener(end, (event) => {
+      if (stroke?.pointer !== event.pointerId) return;
+      stroke = null;
+      send();
     });
   }
   model.on("change:pixels", () => {
-    if (model.get("pixels").length === 0) clear();
+    if (model.get("pixels").length === 0) show(); // cleared; after a stroke, what was drawn is finer than its pixels
   });
-  clear();
+  show(); // what was drawn before, when the notebook is shown a second time
   el.appendChild(canvas);
 }
 

@@ -311,7 +311,8 @@ def open_source(source: str | Path) -> Opened:
         return Opened(run.generator, run.recipe.name, list(DATASETS[run.recipe.dataset][1]), run)
     generator = load_generator(source)
     classes = [str(label) for label in range(generator.config["num_classes"])]
-    return Opened(generator, locate(source).resolve().stem, classes, None)  # not the path: names are published
+    path = locate(source).resolve()  # of which only the last part is told: names are published
+    return Opened(generator, path.name if path.is_dir() else path.name.removesuffix(path.suffix), classes, None)
 
 
 def _newest(folder: Path) -> dict:

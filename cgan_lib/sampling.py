@@ -14,17 +14,23 @@ GRID_COLUMNS = 10
 def latents(count: int, latent_dim: int, seed: int = 0, truncation: float | None = None) -> Tensor:
     """`count` latent vectors (count, latent_dim) from N(0, 1), the same for the same seed on every device.
 
-    `truncation` > 0: no coordinate farther from 0 than that, distributed as a normal one that is drawn again until it
-    is near enough (Brock et al. 2019, section 3.1), by the quantiles of the same draw: latents move continuously with
-    it, and a large one changes nothing. `UserError` for a truncation that is not positive.
+    With `truncation`, none of their coordinates is farther from 0 than that: see `truncate`.
     """
     z = torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(seed))
-    if truncation is None:
-        return z
-    if not truncation > 0:
-        raise UserError(f"truncation {truncation} must be more than 0: 0.5 draws typical images, 3 nearly all kinds.")
-    inside = torch.erf(torch.tensor(truncation / 2**0.5, dtype=torch.float64))  # the share that is near enough
-    return (2**0.5 * torch.erfinv(torch.erf(z.double() / 2**0.5) * inside)).float().clamp(-truncation, truncation)
+    return z if truncation is None else truncate(z, truncation)
+
+
+def truncate(z: Tensor, limit: float) -> Tensor:
+    """Latents `z` from N(0, 1) → latents of the same shape, no coordinate farther from 0 than `limit`.
+
+    Distributed as if a coordinate were drawn again until it is near enough (Brock et al. 2019, section 3.1), but by the
+    quantiles of the same draw: latents move continuously with the limit, and a large one changes nothing. `UserError`
+    for a limit that is not positive.
+    """
+    if not limit > 0:
+        raise UserError(f"truncation {limit} must be more than 0: 0.5 draws typical images, 3 nearly all kinds.")
+    inside = torch.erf(torch.tensor(limit / 2**0.5, dtype=torch.float64))  # the share that is near enough
+    return (2**0.5 * torch.erfinv(torch.erf(z.double() / 2**0.5) * inside)).float().clamp(-limit, limit)
 
 
 @torch.inference_mode()

@@ -30,11 +30,10 @@ from starlette.requests import ClientDisconnect
 from torch import Tensor, nn
 
 from cgan_lib.errors import UserError
-from cgan_lib.latent import Direction, View, directions
+from cgan_lib.latent import SLIDERS, Direction, View, slider_directions
 from cgan_lib.sampling import generate, tile
 
 MAX_GRID, DEFAULT_GRID = 10, 5  # images along each side
-MAX_MOVES = 4
 MAX_PASS = 256  # images of one forward pass
 MAX_WAITING = 2048  # images asked for and not drawn yet; while there are so many, requests are turned away
 MAX_BODY = 16 * 1024  # bytes
@@ -64,7 +63,7 @@ class Wanted(BaseModel):
     toward: int | None = None
     share: float = Field(0, ge=0, le=1, description="of the class `toward` in the blend; without it, ignored")
     moves: list[Annotated[float, Field(ge=-6, le=6)]] = Field(
-        [], max_length=MAX_MOVES, description="how far z is moved along each of the principal directions"
+        [], max_length=SLIDERS, description="how far z is moved along each of the principal directions"
     )
 
     @field_validator("value", "grid_size", "seed", "scale", "toward", mode="before")
@@ -265,11 +264,12 @@ def create_app(
 ) -> FastAPI:
     """The service of a generator, for any ASGI server; `class_names` (default: the numbers) are for the page.
 
+    What draws starts with the app's lifespan events: a server, or an app that this one is mounted in, has to send them.
     The interactive reference at /docs loads its scripts from a CDN, so it needs a connection; /openapi.json does not.
     """
     config = generator.config
     num_classes = config["num_classes"]
-    ways = directions(generator, min(MAX_MOVES, config["latent_dim"]))
+    ways = slider_directions(generator)
     batcher = Batcher(generator, ways, max_waiting)
     label = Annotated[int, Field(ge=0, le=num_classes - 1)]
     model = create_model("Wanted", __base__=Wanted, value=(label, ...), toward=(label | None, None))

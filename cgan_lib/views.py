@@ -41,15 +41,20 @@ def draw(generator: nn.Module, view: View, ways: list[Direction]) -> Tensor:
 def walks(generator: nn.Module, view: View, ways: list[Direction], columns: int = 9) -> tuple[Tensor, list[str]]:
     """A row of images along each direction, and one from class to class, with a name for each row.
 
-    Images uint8 (rows · columns, C, H, W): what the sliders would show, where there are no sliders.
+    Images uint8 (rows · columns, C, H, W): what each slider would show, the others being where they are, for viewers
+    that have no sliders.
     """
-    z, _ = view.inputs(generator.config, ways)
+    z, weights = (inputs[:1] for inputs in view.inputs(generator.config, ways))
     far = torch.linspace(-REACH, REACH, columns)[:, None]  # (columns, 1)
-    rows = [generate(generator, [view.digit] * columns, z=z[:1] + far * way.vector) for way in ways]
+    moves = [*view.moves, *[0.0] * len(ways)]
+    rows = [
+        generate(generator, weights.expand(columns, -1), z=z + (far - move) * way.vector)
+        for move, way in zip(moves, ways, strict=False)
+    ]
     names = [way.label(number) for number, way in enumerate(ways, start=1)]
     if view.toward is not None:
         weights = blend(view.digit, view.toward, torch.linspace(0, 1, columns), generator.config["num_classes"])
-        rows.append(generate(generator, weights, z=z[:1].expand(columns, -1)))
+        rows.append(generate(generator, weights, z=z.expand(columns, -1)))
         names.append(f"{view.digit} becomes {view.toward}")
     return torch.cat(rows), names
 

@@ -216,7 +216,6 @@ def by_quantiles(count, latent_dim, limit):
     return torch.special.ndtri(below + torch.rand(count, latent_dim) * (1 - 2 * below)).clamp(-limit, limit)
 
 
-@pytest.mark.xfail(strict=True, reason="check_truncated compares with 0.4315; the right deviation is 0.442")
 def test_truncated_latents_are_right_however_they_are_drawn():
     def drawn_before(draw, numbers):
         return lambda *arguments: (torch.randn(numbers), draw(*arguments))[1]

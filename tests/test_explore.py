@@ -73,11 +73,6 @@ def difference(png: bytes, image: torch.Tensor) -> float:
         return ImageStat.Stat(ImageChops.difference(shown, wanted)).mean[0]
 
 
-def known_bug(reason: str) -> pytest.MarkDecorator:
-    """Says so when it is gone."""
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 CONTROLS = {
     "digit": 8,
     "toward": 2,
@@ -284,7 +279,6 @@ def test_a_model_with_longer_latents_is_a_model_like_any_other(studio):
     assert studio.picture.value == expected_picture(studio, "long.safetensors")
 
 
-@known_bug("View.inputs puts a start of any length into z: RuntimeError out of the callback")
 def test_a_start_of_another_length_does_not_break_the_choice_of_a_model(shelf):
     studio = Studio(load_generator(shelf[0]), shelf[0], shelf, 3, latents(1, 6)[0])
     studio.model.value = "long.safetensors"
@@ -304,7 +298,6 @@ def test_a_model_that_cannot_be_read_gets_a_message_and_the_old_picture_stays(st
     assert studio.message.value == ""
 
 
-@known_bug("_redraw and strip open the generator outside of any try: UserError out of the callback")
 @pytest.mark.parametrize("chooser", ["model", "beside"])
 def test_controls_of_a_model_that_cannot_be_read_raise_nothing(studio, chooser):
     getattr(studio, chooser).value = "damaged.safetensors"
@@ -314,7 +307,6 @@ def test_controls_of_a_model_that_cannot_be_read_raise_nothing(studio, chooser):
     assert studio._repr_mimebundle_()["image/png"].startswith(b"\x89PNG")
 
 
-@known_bug("_changed_model looks for the directions outside of its try: UserError out of the callback")
 def test_a_model_with_fewer_latents_than_there_are_sliders_raises_nothing(studio):
     studio.model.value = "short.safetensors"
     studio.digit.value = 7

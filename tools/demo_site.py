@@ -20,17 +20,17 @@ from pathlib import Path
 
 from cgan_lib import UserError
 from cgan_lib.checkpoint import first_line
-from cgan_lib.latent import directions
+from cgan_lib.latent import slider_directions
 from cgan_lib.onnx import export_onnx
 from cgan_lib.paths import make_folder
 from cgan_lib.runs import open_source
 
 PAGE = ("index.html", "studio.js", "studio.css")
-PACKAGE = "onnxruntime-web@1"
+PACKAGE = "onnxruntime-web@1.30.0"  # exactly, for another one may name its files otherwise
 # The smallest pair that runs every model: WebAssembly only, without the parts for graphics cards
 RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
+NPM_LIMIT = 180  # seconds
 MADE_BY = "tools/demo_site.py"
-SLIDERS = 4
 
 
 def make_site(source: str, out: Path) -> Path:
@@ -41,12 +41,14 @@ def make_site(source: str, out: Path) -> Path:
     if out.exists() and not _replaceable(out):
         raise UserError(f"{out} holds something that is no site made by this tool: name another folder with --out.")
     partial, old = (out.with_name(f".{out.name}.{what}") for what in ("partial", "old"))
-    for left in (partial, old):  # by a process that was killed
+    if old.exists() and not out.exists():  # a process was killed between the two renamings below
+        old.rename(out)
+    for left in (partial, old):
         shutil.rmtree(left, ignore_errors=True)
     make_folder(partial)
     try:
         generator, name, class_names, _ = open_source(source)
-        ways = directions(generator, min(SLIDERS, generator.config["latent_dim"]))
+        ways = slider_directions(generator)
         export_onnx(generator, partial / "generator.onnx", name=name, class_names=class_names, directions=ways)
         for file in PAGE:
             (partial / file).write_bytes((files("cgan_lib") / "page" / file).read_bytes())
@@ -69,6 +71,8 @@ def make_site(source: str, out: Path) -> Path:
             out.rename(old)
         partial.rename(out)
     finally:
+        if old.exists() and not out.exists():
+            old.rename(out)
         for left in (partial, old):
             shutil.rmtree(left, ignore_errors=True)
     return out
@@ -90,8 +94,11 @@ def _fetch_runtime(folder: Path) -> None:
     if npm is None:
         raise UserError("npm is missing, which fetches onnxruntime-web: install Node.js (apt-get install npm).")
     with tempfile.TemporaryDirectory() as temporary:
-        command = [npm, "pack", PACKAGE, "--silent", "--pack-destination", temporary]
-        done = subprocess.run(command, cwd=temporary, capture_output=True, text=True)
+        command = [npm, "pack", PACKAGE, "--loglevel=error", "--pack-destination", temporary]
+        try:
+            done = subprocess.run(command, cwd=temporary, capture_output=True, text=True, timeout=NPM_LIMIT)
+        except subprocess.TimeoutExpired as error:
+            raise UserError(f"npm did not fetch {PACKAGE} in {NPM_LIMIT} s: check the connection.") from error
         packages = list(Path(temporary).glob("*.tgz"))
         if done.returncode or len(packages) != 1:
             said = done.stderr.strip() or f"exit code {done.returncode}"

@@ -449,6 +449,7 @@ async function begin() {
   } catch (error) {
     byId("about").textContent = "";
     byId("studio").dataset.state = "error";
+    for (const part of document.querySelectorAll("fieldset")) part.disabled = true; // there is nothing to change
     byId("status").hidden = false;
     byId("message").textContent = location.protocol === "file:"
       ? "A browser lets no file read others: start python -m http.server in this folder, and open the address it prints."

@@ -64,14 +64,17 @@ def server(home):
         process.wait(timeout=20)
 
 
-def picture(page) -> Image.Image:
-    """The picture beside the sliders, as the browser has it."""
-    numbers = page.evaluate(
-        """async selector => {
-            const blob = await (await fetch(document.querySelector(selector).src)).blob();
+def picture(page, which: int = 0) -> Image.Image:
+    """The picture beside the sliders, or another one, as the browser has it."""
+    numbers = (
+        page.locator(PICTURE)
+        .nth(which)
+        .evaluate(
+            """async picture => {
+            const blob = await (await fetch(picture.src)).blob();
             return Array.from(new Uint8Array(await blob.arrayBuffer()));
-        }""",
-        PICTURE,
+        }"""
+        )
     )
     return Image.open(io.BytesIO(bytes(numbers))).convert("L")
 
@@ -171,3 +174,33 @@ def test_the_notebook_in_jupyterlab(page, home, server):
     assert "image/png" in json.dumps(page.evaluate(f"() => {OUTPUTS}"))
     page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
     play_with_the_studio(page)
+
+
+@pytest.mark.timeout(180)
+def test_a_digit_drawn_with_the_mouse_is_found(page, home, server):
+    """`draw_and_find` through Voila: draw a 1, press the button, walk on from there."""
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [
+        nbformat.v4.new_code_cell("from cgan_lib.explore import draw_and_find\n\ndraw_and_find('relativistic')")
+    ]
+    nbformat.write(notebook, home / "pad.ipynb")
+    page.goto(server("voila", str(home / "pad.ipynb"), "--no-browser", "--Voila.ip=127.0.0.1"), timeout=120_000)
+    pad = page.locator("canvas.digit-pad")
+    pad.wait_for(timeout=90_000)
+    studio = page.locator(PICTURE).last
+    before = studio.get_attribute("src")
+
+    box = pad.bounding_box()
+    middle = box["x"] + box["width"] / 2
+    page.mouse.move(middle + 8, box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    page.mouse.move(middle - 8, box["y"] + 0.8 * box["height"], steps=12)
+    page.mouse.up()
+    page.get_by_role("button", name="find me").click()
+    page.get_by_text("Drawn as a 1").wait_for(timeout=60_000)
+    assert studio.get_attribute("src") != before
+    assert digit_in(picture(page, -1)) == 1
+
+    page.get_by_role("button", name="clear").click()
+    page.get_by_role("button", name="find me").click()
+    page.get_by_text("nothing is drawn yet").wait_for(timeout=20_000)
