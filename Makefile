@@ -20,6 +20,8 @@ setup: $(BIN)/.installed
 
 # Installs again only when the dependencies have changed
 $(BIN)/.installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or newer is needed: make PYTHON=python3.12 …" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the dependencies into .venv (once; PyTorch is a large download) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt

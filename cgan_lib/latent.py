@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -281,7 +282,9 @@ def save_gif(
         for p in (pictures + pictures[-2:0:-1] if there_and_back else pictures)
     ]
     buffer = io.BytesIO()
-    duration = max(round(1000 * seconds / len(frames)), 20)  # browsers slow down what is faster
+    # A GIF counts in hundredths of a second, and browsers slow down what shows a picture for less than two
+    ends = [round(100 * seconds * number / len(frames)) for number in range(len(frames) + 1)]
+    duration = [max(10 * (end - start), 20) for start, end in pairwise(ends)]
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0)
     make_folder(path.parent)
     write_atomically(path, buffer.getvalue())

@@ -40,7 +40,27 @@ def truncated(count, latent_dim, limit):
 
 
 READING = {"a": "D is sure", "b": "D guesses", "c": "game", "d": "D is fooled"}
+
+
+def passes_of(wanted, limit):
+    passes = []
+    for count in wanted:
+        if not passes or sum(passes[-1]) + count > limit:
+            passes.append([])
+        passes[-1].append(count)
+    return passes
+
+
+def draw_the_same(first, second, classes=10):
+    labels, z = torch.arange(classes), torch.randn(classes, first.config["latent_dim"])
+    with torch.no_grad():
+        return torch.allclose(first(z, labels), second(z, labels))
+
+
 RIGHT = [
+    (exercises.check_status_codes, [422, 422, 422, 200]),
+    (exercises.check_passes, passes_of),
+    (exercises.check_same_generator, draw_the_same),
     (exercises.check_numbers_in_image, 784),
     (exercises.check_nonsaturating, lambda fake: F.softplus(-fake).mean()),
     (exercises.check_nonsaturating, lambda fake: F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))),
@@ -68,6 +88,20 @@ RIGHT = [
     (exercises.check_truncated, truncated),
 ]
 WRONG = [
+    (exercises.check_status_codes, [404, 422, 422, 200], "value 12"),
+    (exercises.check_status_codes, [422, 200, 422, 200], "text"),
+    (exercises.check_status_codes, [422, 422, 200, 200], "colour"),
+    (exercises.check_status_codes, [422, 422, 422, 422], "without grid"),
+    (exercises.check_status_codes, [422], "list of 4"),
+    (exercises.check_passes, lambda wanted, limit: [[count] for count in wanted], "as many as fit"),
+    (exercises.check_passes, lambda wanted, limit: [list(wanted)], "more than 3"),
+    (exercises.check_passes, lambda wanted, limit: [wanted[:1]], "every request once"),
+    (exercises.check_passes, lambda wanted, limit: [[], *passes_of(wanted, limit)], "empty pass"),
+    (exercises.check_passes, lambda wanted, limit: passes_of(sorted(wanted, reverse=True), limit), "order"),
+    (exercises.check_passes, lambda wanted, limit: list(wanted), "list of lists"),
+    (exercises.check_same_generator, lambda first, second: first is second, "A copy"),
+    (exercises.check_same_generator, lambda first, second: first.config == second.config, "compare the images"),
+    (exercises.check_same_generator, lambda first, second: draw_the_same(first, second, classes=1), "every class"),
     (exercises.check_numbers_in_image, 28, "one row"),
     (exercises.check_numbers_in_image, 255, "largest value"),
     (exercises.check_numbers_in_image, 785, "28 wide"),
@@ -169,6 +203,9 @@ WRONG = [
     (exercises.check_truncated, truncated(400, 50, 0.8), "function"),
 ]
 NOT_ATTEMPTED = [
+    (exercises.check_status_codes, [...] * 4),
+    (exercises.check_passes, lambda wanted, limit: ...),
+    (exercises.check_same_generator, lambda first, second: None),
     (exercises.check_numbers_in_image, ...),
     (exercises.check_numbers_in_image, None),
     (exercises.check_nonsaturating, lambda fake: ...),

@@ -219,14 +219,14 @@ def test_another_model_draws_the_same_view(studio, draws):
 
 def test_models_are_read_and_their_directions_found_once(studio, monkeypatch):
     calls = []
-    for name in ("open_generator", "directions"):
+    for name in ("open_generator", "slider_directions"):
         original = getattr(module, name)
         monkeypatch.setattr(
             module, name, lambda *a, original=original, name=name: (calls.append(name), original(*a))[1]
         )
     for name in ("two", "one", "two", "one"):
         studio.model.value = f"{name}.safetensors"
-    assert sorted(calls) == ["directions", "open_generator"]
+    assert sorted(calls) == ["open_generator", "slider_directions"]
 
 
 def test_a_second_model_stands_beside_the_first_and_follows_too(studio, draws):
