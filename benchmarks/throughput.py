@@ -32,11 +32,14 @@ WARM_UP_TURNS = 2
 
 
 def as_tutorials_do(network: nn.Module) -> nn.Module:
-    """The same network from the layers that PyTorch ships, where ours have a faster way to the same numbers."""
+    """The same network from the layers that PyTorch ships, where ours do more, or have a faster way to the same numbers."""
     for name, layer in network.named_children():
         if isinstance(layer, layers.DenseToMaps):
             plain = nn.Sequential(nn.Linear(layer.in_features, layer.out_features), nn.Unflatten(1, layer.shape))
             plain[0].load_state_dict(layer.state_dict())
+        elif isinstance(layer, layers.ClassEmbedding):
+            plain = nn.Embedding(*layer.weight.shape)
+            plain.load_state_dict(layer.state_dict())
         elif isinstance(layer, layers.FlattenPixels):
             plain = nn.Flatten()
         elif isinstance(layer, layers.Dropout):
