@@ -32,7 +32,7 @@ WARM_UP_TURNS = 2
 
 
 def as_tutorials_do(network: nn.Module) -> nn.Module:
-    """The same network from the layers that PyTorch ships, where ours do more, or have a faster way to the same numbers."""
+    """The same network from the layers that PyTorch ships, where ours do more or do it faster."""
     for name, layer in network.named_children():
         if isinstance(layer, layers.DenseToMaps):
             plain = nn.Sequential(nn.Linear(layer.in_features, layer.out_features), nn.Unflatten(1, layer.shape))
