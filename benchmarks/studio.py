@@ -27,6 +27,7 @@ from cgan_lib.paths import make_folder
 
 KERNEL = [("relativistic", 1), ("relativistic", MAX_ROWS), ("dcgan64", 1)]  # generator, rows
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+PAUSES = {"a key now and then": 0.3, "keys as fast as pictures come": 0.0}  # seconds between picture and key
 PICTURE = "document.querySelector('img.widget-image').src"
 
 
@@ -44,8 +45,8 @@ def in_kernel(source: str, rows: int, moves: int) -> dict:
     return {"where": "kernel", "what": f"{what} of {size}×{size}, `{source}`"} | _summary(times)
 
 
-def in_browser(chromium: str, moves: int) -> dict:
-    """Milliseconds from an arrow key on a slider to another picture in the browser."""
+def in_browser(chromium: str, moves: int) -> list[dict]:
+    """Milliseconds from an arrow key on a slider to another picture in the browser: with pauses, and in a row."""
     from playwright.sync_api import sync_playwright
 
     with socket.socket() as probe:
@@ -63,11 +64,17 @@ def in_browser(chromium: str, moves: int) -> dict:
             page.goto(f"http://127.0.0.1:{port}", timeout=120_000)
             page.wait_for_selector("img.widget-image", timeout=60_000)
             page.locator(".noUi-handle").nth(1).focus()
-            times = [_press(page, "ArrowUp" if number % 20 < 10 else "ArrowDown") for number in range(moves)]
+            rows = []
+            for what, pause in PAUSES.items():
+                times = []
+                for number in range(moves):
+                    time.sleep(pause)
+                    times.append(_press(page, "ArrowUp" if number % 20 < 10 else "ArrowDown"))
+                rows.append({"where": "Chromium, Voila", "what": f"one image of 28×28, {what}"} | _summary(times))
         finally:
             voila.terminate()
             voila.wait(timeout=20)
-    return {"where": "Chromium, Voila", "what": "one image of 28×28, `relativistic`"} | _summary(times)
+    return rows
 
 
 def _wait_for(port: int) -> None:
@@ -115,7 +122,7 @@ def main() -> None:
     moves = parser.parse_args().moves
     rows = [in_kernel(source, count, moves) for source, count in KERNEL]
     if chromium := os.environ.get("CHROMIUM") or shutil.which("chromium"):
-        rows.append(in_browser(chromium, moves))
+        rows += in_browser(chromium, moves)
     print(f"{machine()}, torch {torch.__version__}\n\n{table(rows)}")
     content = json.dumps({"machine": machine(), "torch": torch.__version__, "moves": moves, "rows": rows}, indent=1)
     write_atomically(make_folder(RESULTS) / "studio.json", f"{content}\n".encode())
