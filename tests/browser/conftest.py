@@ -11,7 +11,7 @@ FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-HARD_LIMIT = 60  # seconds of one test: page.evaluate knows no timeout of its own
+HARD_LIMIT = 150  # seconds of one test: page.evaluate knows no timeout of its own
 LOCAL = {"127.0.0.1", "localhost", "", None}  # "": data: and blob:
 
 
