@@ -4,6 +4,7 @@ A picture follows a slider because ipywidgets sends one message at a time: while
 keeps only the newest place of the slider.
 """
 
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from torch import Tensor, nn
 from cgan_lib import views
 from cgan_lib.errors import UserError
 from cgan_lib.latent import SLIDERS, Direction, Found, View, find_latent, slider_directions
+from cgan_lib.runs import open_source
 from cgan_lib.sampling import check_labels
-from cgan_lib.views import REACH, draw, enlarged, like_mnist, open_generator, read_digit, sources
+from cgan_lib.views import REACH, draw, enlarged, like_mnist, read_digit, sources
 from cgan_lib.weights import pretrained
 
 SIDE = 280  # pixels of the picture on the screen
@@ -42,18 +44,27 @@ class _WithStrip:
 class Studio(_WithStrip, widgets.HBox):
     """Sliders beside a picture that follows them; `view` is what they say, and `picture` what is shown."""
 
-    def __init__(self, generator: nn.Module, name: str, names: list[str], digit: int, z: Tensor | None):
+    def __init__(
+        self,
+        generator: nn.Module,
+        name: str,
+        names: list[str],
+        digit: int,
+        z: Tensor | None,
+        class_names: Sequence[str] | None = None,
+    ):
         self.generators: dict[str, nn.Module] = {name: generator}
+        self.class_names = {name: list(class_names or map(str, range(generator.config["num_classes"])))}
         self.directions: dict[str, list[Direction]] = {}
         self.start, self.waiting = z, False
-        config = generator.config
         slider = dict(layout=widgets.Layout(width=WIDTH), style={"description_width": "12.5em"}, readout_format=".1f")
         chooser = dict(layout=widgets.Layout(width="15.9em"), style={"description_width": "4.2em"})
         names = [name, *(other for other in names if other != name)]
         self.model = widgets.Dropdown(options=names, description="model", **chooser)
         self.beside = widgets.Dropdown(options=[NOTHING, *names], description="beside", **chooser)
-        self.digit = _class_buttons("digit", config["num_classes"], digit)
-        self.toward = _class_buttons("becomes", config["num_classes"], (digit + 5) % config["num_classes"])
+        self.digit, self.toward = (_class_buttons(what) for what in ("digit", "becomes"))
+        self._name_classes(self.class_names[name])
+        self.digit.value, self.toward.value = digit, (digit + 5) % generator.config["num_classes"]
         self.share = widgets.FloatSlider(
             0, min=0, max=1, step=0.05, description="how far", **slider | {"readout_format": ".2f"}
         )
@@ -121,8 +132,19 @@ class Studio(_WithStrip, widgets.HBox):
 
     def _generator(self, name: str) -> nn.Module:
         if name not in self.generators:
-            self.generators[name] = open_generator(name)
+            opened = open_source(name)
+            self.generators[name], self.class_names[name] = opened.generator, opened.class_names
         return self.generators[name]
+
+    def _name_classes(self, names: list[str]) -> None:
+        """Let the buttons offer these classes; what was chosen stays, as far as there is such a class."""
+        options = tuple((name, label) for label, name in enumerate(names))
+        for buttons in (self.digit, self.toward):
+            if buttons.options != options:
+                chosen = buttons.value or 0
+                buttons.options = options
+                buttons.value = min(chosen, len(names) - 1)
+                buttons.style.button_width = f"{max(map(len, names)) * 0.6 + 2}em"
 
     def _changed_model(self, change: Any = None) -> None:
         chosen = [(self.model.value, self.picture, self.caption), (self.beside.value, self.other, self.other_caption)]
@@ -144,6 +166,9 @@ class Studio(_WithStrip, widgets.HBox):
             there = number <= len(self.ways)
             move.layout.display = None if there else "none"
             move.description = self.ways[number - 1].label(number) if there else ""
+        self.waiting = True
+        self._name_classes(self.class_names[self.model.value])
+        self.waiting = False
         side = SIDE if len(chosen) == 1 else SIDE_OF_TWO
         for name, picture, caption in chosen:
             caption.value = f"<b>{name}</b>"
@@ -216,7 +241,9 @@ class Finder(_WithStrip, widgets.VBox):
         self.find = widgets.Button(description="find me", icon="search", button_style="primary")
         self.clear = widgets.Button(description="clear", icon="eraser")
         self.label = widgets.ToggleButtons(
-            options=[ANY_DIGIT, *studio.digit.options], description="it is a", style={"button_width": "2.6em"}
+            options=[(ANY_DIGIT, ANY_DIGIT), *studio.digit.options],
+            description="it is a",
+            style={"button_width": studio.digit.style.button_width},
         )
         self.drawn, self.nearest = (widgets.Image(format="png", layout=_square(140)) for _ in range(2))
         self.message = widgets.HTML("Draw a digit, then press <b>find me</b>.")
@@ -268,12 +295,15 @@ def explore(generator: nn.Module | str | Path | None = None, *, digit: int = 3, 
     names = sources()
     if generator is None:
         generator = _first_that_opens([name for name in names if name not in pretrained()]) or BEST_SHIPPED
-    network = generator if isinstance(generator, nn.Module) else open_generator(generator)
-    name = f"this {type(network).__name__}" if isinstance(generator, nn.Module) else str(generator)
+    if isinstance(generator, nn.Module):
+        network, name, class_names = generator, f"this {type(generator).__name__}", None
+    else:
+        network, _, class_names, _ = open_source(generator)
+        name = str(generator)
     check_labels([digit], network.config["num_classes"])
     if z is not None and tuple(z.shape) != (network.config["latent_dim"],):
         raise UserError(f"z must be ({network.config['latent_dim']},), got {tuple(z.shape)}.")
-    return Studio(network, name, names, digit, z)
+    return Studio(network, name, names, digit, z, class_names)
 
 
 def draw_and_find(generator: nn.Module | str | Path = BEST_SHIPPED) -> Finder:
@@ -284,7 +314,7 @@ def draw_and_find(generator: nn.Module | str | Path = BEST_SHIPPED) -> Finder:
 def _first_that_opens(names: list[str]) -> str | None:
     for name in names:
         try:
-            open_generator(name)
+            open_source(name)
         except UserError:  # of a run that has no checkpoint yet, or that another version of the library wrote
             continue
         return name
@@ -300,10 +330,8 @@ def _enable_in_colab() -> None:
     output.enable_custom_widget_manager()
 
 
-def _class_buttons(description: str, num_classes: int, value: int) -> widgets.ToggleButtons:
-    return widgets.ToggleButtons(
-        options=list(range(num_classes)), value=value, description=description, style={"button_width": "2.6em"}
-    )
+def _class_buttons(description: str) -> widgets.ToggleButtons:
+    return widgets.ToggleButtons(options=[("", 0)], description=description)
 
 
 def _square(side: int = SIDE) -> widgets.Layout:

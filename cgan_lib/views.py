@@ -1,7 +1,6 @@
 """What the studio shows, as plain functions: which generators there are, a view as a picture, a drawing as a digit."""
 
 import io
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +10,6 @@ from torch import Tensor, nn
 from cgan_lib.errors import UserError
 from cgan_lib.latent import Direction, View, blend
 from cgan_lib.paths import home, short
-from cgan_lib.runs import open_source
 from cgan_lib.sampling import generate, tile
 from cgan_lib.weights import pretrained
 
@@ -23,11 +21,6 @@ def sources() -> list[str]:
     runs = [path.parents[1] for path in (home() / "logs").glob("*/*/*/checkpoints/*.pt")]
     newest_first = sorted(set(runs), key=lambda folder: folder.stat().st_mtime, reverse=True)
     return [short(folder) for folder in newest_first] + pretrained()
-
-
-def open_generator(source: str | Path) -> nn.Module:
-    """The generator of a run folder, or of anything that `load_generator` reads."""
-    return open_source(source).generator
 
 
 def draw(generator: nn.Module, view: View, ways: list[Direction]) -> Tensor:

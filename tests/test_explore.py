@@ -1,6 +1,7 @@
 """The studio without a browser: every control is moved from Python, as the widgets of a page would."""
 
 import io
+import json
 import statistics
 import time
 from importlib import import_module
@@ -12,7 +13,7 @@ import torch
 from PIL import Image, ImageChops, ImageStat
 from torch import nn
 
-from cgan_lib import UserError, generate, load_generator, pretrained
+from cgan_lib import UserError, generate, load_generator, pretrained, train
 from cgan_lib.explore import ANY_DIGIT, NO_TRUNCATION, NOTHING, SIDE, DigitPad, Finder, Studio, draw_and_find, explore
 from cgan_lib.latent import Found, View, find_latent
 from cgan_lib.models import MODELS
@@ -219,14 +220,14 @@ def test_another_model_draws_the_same_view(studio, draws):
 
 def test_models_are_read_and_their_directions_found_once(studio, monkeypatch):
     calls = []
-    for name in ("open_generator", "slider_directions"):
+    for name in ("open_source", "slider_directions"):
         original = getattr(module, name)
         monkeypatch.setattr(
             module, name, lambda *a, original=original, name=name: (calls.append(name), original(*a))[1]
         )
     for name in ("two", "one", "two", "one"):
         studio.model.value = f"{name}.safetensors"
-    assert sorted(calls) == ["open_generator", "slider_directions"]
+    assert sorted(calls) == ["open_source", "slider_directions"]
 
 
 def test_a_second_model_stands_beside_the_first_and_follows_too(studio, draws):
@@ -263,9 +264,29 @@ def test_a_second_model_with_other_latents_gets_a_message_and_the_first_goes_on(
     assert studio.message.value == ""
 
 
-@pytest.mark.parametrize("chooser", ["model", "beside"])
-def test_a_model_with_fewer_classes_gets_a_message_until_the_digit_is_one_of_them(studio, chooser):
-    getattr(studio, chooser).value = "few.safetensors"
+def test_a_model_offers_its_own_classes(studio):
+    studio.digit.value = 9
+    studio.model.value = "few.safetensors"
+    assert studio.message.value == ""
+    assert [label for _, label in studio.digit.options] == [label for _, label in studio.toward.options] == [0, 1, 2, 3]
+    assert studio.digit.value == 3  # the nearest to what was chosen
+    assert studio.picture.value == expected_picture(studio, "few.safetensors")
+    studio.model.value = "one.safetensors"
+    assert len(studio.digit.options) == 10
+    assert studio.digit.value == 3
+
+
+def test_the_classes_of_a_run_have_their_names(home, tiny):
+    run = train("bce", profile="ci", steps=1, **tiny)
+    data = json.loads((run.folder / "recipe.json").read_text()) | {"dataset": "fashion_mnist"}
+    (run.folder / "recipe.json").write_text(json.dumps(data))
+    studio = explore(run.folder)
+    assert studio.digit.options[9] == studio.toward.options[9] == ("boot", 9)
+    assert studio.digit.value == 3
+
+
+def test_a_second_model_with_fewer_classes_gets_a_message_until_the_digit_is_one_of_them(studio):
+    studio.beside.value = "few.safetensors"
     assert "label 8 is no class: use 0 to 3" in studio.message.value
     studio.toward.value = 1
     assert studio.message.value == ""
@@ -349,7 +370,7 @@ def test_a_network_a_file_or_a_name_can_be_explored(home, shelf):
 
 def test_digits_of_few_classes_are_the_buttons():
     studio = explore(small(num_classes=4), digit=2)
-    assert studio.digit.options == studio.toward.options == (0, 1, 2, 3)
+    assert studio.digit.options == studio.toward.options == tuple((str(n), n) for n in range(4))
     assert studio.toward.value == 3
     assert studio.message.value == ""
 
@@ -454,7 +475,7 @@ def test_a_drawing_is_found_and_the_studio_starts_there():
 
 def test_a_drawing_is_read_as_what_it_is_said_to_be(finder, seven):
     finder.pad.pixels = seven.flatten().tolist()
-    assert finder.label.options[0] == ANY_DIGIT
+    assert finder.label.options[0] == (ANY_DIGIT, ANY_DIGIT)
     finder.label.value = 2
     finder.find.click()
     assert "Drawn as a 2" in finder.message.value

@@ -14,8 +14,9 @@ from cgan_lib import UserError, generate, load, load_generator, open_run, pretra
 from cgan_lib.latent import Direction, View, blend
 from cgan_lib.models import MODELS
 from cgan_lib.paths import short
+from cgan_lib.runs import open_source
 from cgan_lib.sampling import latents, tile
-from cgan_lib.views import REACH, draw, enlarged, like_mnist, open_generator, read_digit, sources, strip, walks
+from cgan_lib.views import REACH, draw, enlarged, like_mnist, read_digit, sources, strip, walks
 from cgan_lib.weights import save_generator
 
 WAYS = [Direction(torch.eye(6)[0], 0.5, "wider"), Direction(-torch.eye(6)[4], 0.25, "")]
@@ -56,23 +57,23 @@ def test_a_run_is_opened_by_its_name_and_by_its_path(finished):
     assert name == short(finished.folder)
     expected = open_run(finished.folder).generator.state_dict()
     for source in (name, finished.folder, str(finished.folder)):
-        state = open_generator(source).state_dict()
+        state = open_source(source).generator.state_dict()
         assert all(torch.equal(state[key], value) for key, value in expected.items())
 
 
 def test_weight_files_and_shipped_generators_are_opened_too(home, generator):
     path = save_generator(generator, home / "weights" / "mine.safetensors", "bce")
     for source in (path, str(path), "weights/mine.safetensors"):
-        assert torch.equal(generate(open_generator(source), [1, 2]), generate(generator, [1, 2]))
-    assert torch.equal(generate(open_generator("bce"), [3]), generate(load_generator("bce"), [3]))
+        assert torch.equal(generate(open_source(source).generator, [1, 2]), generate(generator, [1, 2]))
+    assert torch.equal(generate(open_source("bce").generator, [3]), generate(load_generator("bce"), [3]))
 
 
 def test_what_is_no_generator_is_an_error(home, finished):
     with pytest.raises(UserError, match="there is no weight file"):
-        open_generator("logs/mnist/bce/never")
+        open_source("logs/mnist/bce/never")
     shutil.rmtree(finished.folder / "checkpoints")
     with pytest.raises(UserError):
-        open_generator(finished.folder)
+        open_source(finished.folder)
 
 
 # --- pictures of a view
