@@ -5,7 +5,7 @@ keeps only the newest place of the slider.
 """
 
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from cgan_lib import views
 from cgan_lib.errors import UserError
 from cgan_lib.latent import SLIDERS, Direction, Found, View, find_latent, slider_directions
-from cgan_lib.runs import open_source
+from cgan_lib.runs import Opened, open_source
 from cgan_lib.sampling import check_labels
 from cgan_lib.views import REACH, draw, enlarged, like_mnist, read_digit, sources
 from cgan_lib.weights import pretrained
@@ -166,15 +166,13 @@ class Studio(_WithStrip, widgets.HBox):
             there = number <= len(self.ways)
             move.layout.display = None if there else "none"
             move.description = self.ways[number - 1].label(number) if there else ""
-        self.waiting = True
-        self._name_classes(self.class_names[self.model.value])
-        self.waiting = False
         side = SIDE if len(chosen) == 1 else SIDE_OF_TWO
         for name, picture, caption in chosen:
             caption.value = f"<b>{name}</b>"
             picture.layout.width = picture.layout.height = f"{side}px"
         self.pictures.children = [widgets.VBox([caption, picture]) for _, picture, caption in chosen]
-        self._redraw()
+        with self._together():
+            self._name_classes(self.class_names[self.model.value])
 
     def _redraw(self, change: Any = None) -> None:
         if self.waiting:
@@ -293,13 +291,12 @@ def explore(generator: nn.Module | str | Path | None = None, *, digit: int = 3, 
     """
     _enable_in_colab()
     names = sources()
-    if generator is None:
-        generator = _first_that_opens([name for name in names if name not in pretrained()]) or BEST_SHIPPED
     if isinstance(generator, nn.Module):
         network, name, class_names = generator, f"this {type(generator).__name__}", None
     else:
-        network, _, class_names, _ = open_source(generator)
-        name = str(generator)
+        runs = [name for name in names if name not in pretrained()]
+        name, opened = _first_that_opens([*runs, BEST_SHIPPED] if generator is None else [str(generator)])
+        network, class_names = opened.generator, opened.class_names
     check_labels([digit], network.config["num_classes"])
     if z is not None and tuple(z.shape) != (network.config["latent_dim"],):
         raise UserError(f"z must be ({network.config['latent_dim']},), got {tuple(z.shape)}.")
@@ -311,14 +308,12 @@ def draw_and_find(generator: nn.Module | str | Path = BEST_SHIPPED) -> Finder:
     return Finder(explore(generator))
 
 
-def _first_that_opens(names: list[str]) -> str | None:
-    for name in names:
-        try:
-            open_source(name)
-        except UserError:  # of a run that has no checkpoint yet, or that another version of the library wrote
-            continue
-        return name
-    return None
+def _first_that_opens(names: list[str]) -> tuple[str, Opened]:
+    """The first of `names` that can be read: a run may have no checkpoint yet, or be of another version."""
+    for name in names[:-1]:
+        with suppress(UserError):
+            return name, open_source(name)
+    return names[-1], open_source(names[-1])
 
 
 def _enable_in_colab() -> None:

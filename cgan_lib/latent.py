@@ -1,5 +1,6 @@
 """Moving through what a generator can draw: between latents, between classes, along directions, and back to `z`."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cgan_lib.checkpoint import write_atomically
 from cgan_lib.data import resize, to_unit
 from cgan_lib.errors import UserError
+from cgan_lib.paths import make_folder
 from cgan_lib.sampling import generate, latents, truncate
 
 SEEN_FROM = 2.0  # how far along a direction, both ways, its effect is measured
@@ -52,14 +55,14 @@ class Direction(NamedTuple):
     share: float
     """of all that `z` changes behind the first layer, 0 to 1"""
     name: str
-    """what it was seen to change most, when that is plain: bolder, leaning left …"""
+    """what it was seen to change most, when that is plain: bolder, leaning right …"""
 
     def label(self, number: int) -> str:
         """Its name beside a slider: number, name, share."""
         return f"{number} · {f'{self.name} · ' if self.name else ''}{100 * self.share:.1f}%"
 
 
-def directions(generator: nn.Module, count: int = 4) -> list[Direction]:
+def directions(generator: nn.Module, count: int = SLIDERS) -> list[Direction]:
     """The principal directions of the first layer that sees `z`, those that change its output most, largest first.
 
     That layer is linear and `z` is N(0, I), so the principal components of its output have a closed form: the
@@ -265,12 +268,7 @@ def save_gif(
     `there_and_back` goes back the same way, so that no jump is seen. `UserError` for another ending than .gif, or fewer
     than two pictures.
     """
-    import io
-
     from PIL import Image
-
-    from cgan_lib.checkpoint import write_atomically
-    from cgan_lib.paths import make_folder
 
     path = Path(path)
     if path.suffix != ".gif":

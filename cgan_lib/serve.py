@@ -256,6 +256,20 @@ EXAMPLES = {
 }
 
 
+def page_settings(
+    generator: nn.Module, name: str, class_names: Sequence[str] | None, ways: Sequence[Direction]
+) -> dict[str, Any]:
+    """What the page needs to know about a generator, whoever draws for it."""
+    config = generator.config
+    return {
+        "name": name,
+        "class_names": list(class_names or map(str, range(config["num_classes"]))),
+        **{key: config[key] for key in ("image_size", "channels", "latent_dim")},
+        "directions": [{"label": way.label(number)} for number, way in enumerate(ways, start=1)],
+        "max_grid": MAX_GRID,
+    }
+
+
 def create_app(
     generator: nn.Module,
     name: str = "generator",
@@ -267,20 +281,11 @@ def create_app(
     What draws starts with the app's lifespan events: a server, or an app that this one is mounted in, has to send them.
     The interactive reference at /docs loads its scripts from a CDN, so it needs a connection; /openapi.json does not.
     """
-    config = generator.config
-    num_classes = config["num_classes"]
     ways = slider_directions(generator)
     batcher = Batcher(generator, ways, max_waiting)
-    label = Annotated[int, Field(ge=0, le=num_classes - 1)]
+    label = Annotated[int, Field(ge=0, le=generator.config["num_classes"] - 1)]
     model = create_model("Wanted", __base__=Wanted, value=(label, ...), toward=(label | None, None))
-    settings = {
-        "engine": "server",
-        "name": name,
-        "class_names": list(class_names or map(str, range(num_classes))),
-        **{key: config[key] for key in ("image_size", "channels", "latent_dim")},
-        "directions": [{"label": way.label(number)} for number, way in enumerate(ways, start=1)],
-        "max_grid": MAX_GRID,
-    }
+    settings = {"engine": "server"} | page_settings(generator, name, class_names, ways)
 
     @asynccontextmanager
     async def working(_: FastAPI) -> AsyncIterator[None]:

@@ -24,8 +24,8 @@ from cgan_lib.latent import slider_directions
 from cgan_lib.onnx import export_onnx
 from cgan_lib.paths import make_folder
 from cgan_lib.runs import open_source
+from cgan_lib.serve import PAGE, page_settings
 
-PAGE = ("index.html", "studio.js", "studio.css")
 PACKAGE = "onnxruntime-web@1.30.0"  # exactly, for another one may name its files otherwise
 # The smallest pair that runs every model: WebAssembly only, without the parts for graphics cards
 RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
@@ -50,21 +50,12 @@ def make_site(source: str, out: Path) -> Path:
         generator, name, class_names, _ = open_source(source)
         ways = slider_directions(generator)
         export_onnx(generator, partial / "generator.onnx", name=name, class_names=class_names, directions=ways)
-        for file in PAGE:
+        for file, _ in PAGE.values():
             (partial / file).write_bytes((files("cgan_lib") / "page" / file).read_bytes())
-        settings = {
-            "engine": "onnx",
-            "made_by": MADE_BY,
-            "name": name,
-            "model": "generator.onnx",
-            "runtime": RUNTIME[0],
-            "class_names": class_names,
-            **{key: generator.config[key] for key in ("image_size", "channels", "latent_dim")},
-            "directions": [
-                {"label": way.label(number), "vector": way.vector.tolist()} for number, way in enumerate(ways, start=1)
-            ],
-            "max_grid": 10,
-        }
+        settings = {"engine": "onnx", "made_by": MADE_BY, "model": "generator.onnx", "runtime": RUNTIME[0]}
+        settings |= page_settings(generator, name, class_names, ways)
+        for direction, way in zip(settings["directions"], ways, strict=True):
+            direction["vector"] = way.vector.tolist()
         (partial / "studio.json").write_text(json.dumps(settings))
         _fetch_runtime(partial)
         if out.exists():

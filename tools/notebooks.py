@@ -21,6 +21,9 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+APP = (
+    ROOT / "cgan_lib" / "app" / "studio.ipynb"
+)  # what `make studio` shows: run like a notebook, but no part of the course
 WIDGET = "application/vnd.jupyter.widget-view+json"
 VISIBLE = 16  # of 255: how far a colour may be off before anybody sees it
 BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)|<!-- Colab badge: make colab REPO=owner/name -->")
@@ -30,7 +33,7 @@ REPOSITORY_IN_PYPROJECT = re.compile(r'^repository = ".*?"', re.MULTILINE)
 
 def execute(names: list[str]) -> None:
     """Run notebooks top to bottom in one fresh home, so that no earlier run is resumed; store their outputs."""
-    chosen = [path for path in NOTEBOOKS if not names or any(name in path.name for name in names)]
+    chosen = [path for path in [*NOTEBOOKS, APP] if not names or any(name in path.name for name in names)]
     with tempfile.TemporaryDirectory(prefix="cgan-notebooks-") as home:
         os.environ["CGAN_HOME"] = home
         os.environ.setdefault("CGAN_DATA", str(ROOT / "data"))

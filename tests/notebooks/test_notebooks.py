@@ -117,3 +117,12 @@ def test_the_stored_outputs_come_from_a_demo_or_full_run():
     assert trained >= RECIPES["bce"].demo_steps
     start = "\n".join(outputs_of(cell) for cell in code_cells(ROOT / "notebooks" / "00_start_here.ipynb"))
     assert "mnist: 60,000 images" in start
+
+
+def test_the_app_was_run_and_shows_a_picture_without_its_widgets():
+    (cell,) = code_cells(ROOT / "cgan_lib" / "app" / "studio.ipynb")
+    (output,) = cell.outputs
+    assert cell.execution_count == 1
+    assert "image/png" in output.data
+    assert output.data["text/plain"] == "Studio(relativistic)"
+    assert not any("widget" in kind for kind in output.data)
