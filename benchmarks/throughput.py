@@ -82,7 +82,9 @@ def plain_steps(
         loss_d.backward()
         optimizer_d.step()
         optimizer_g.zero_grad()
-        logits = [discriminator(fake, fake_labels)] + [discriminator(real, labels)] * loss.relative
+        logits = [discriminator(fake, fake_labels)]
+        if loss.relative:  # the others need no logits of the reals here
+            logits.append(discriminator(real, labels))
         loss_g = loss.g(*logits)
         loss_g.backward()
         optimizer_g.step()
