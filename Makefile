@@ -36,7 +36,7 @@ tensorboard: setup
 
 # The sliders of notebook 06 as an app in the browser
 studio: setup
-	@$(BIN)/voila cgan_lib/app/studio.ipynb
+	@$(BIN)/voila cgan_lib/studio/app/studio.ipynb
 
 # Run every notebook in the demo profile and store what it shows, without what must not be stored
 notebooks: setup

@@ -2,7 +2,7 @@
 
     python benchmarks/compare.py [RECIPE …] [--minutes 2 5] [--seeds 3]     nothing else may run meanwhile
     python benchmarks/compare.py [RECIPE …] --further [--seeds 3]           only the seeds that are missing
-    python benchmarks/compare.py [RECIPE …] --measure                       the scores again, of generators trained before
+    python benchmarks/compare.py [RECIPE …] --measure                       scores anew of generators trained before
     python benchmarks/compare.py [RECIPE …] --full                          the epochs of the profile `full`
 
 The first seed of a recipe is trained against the clock: it stops at each of the `minutes` of training (data loading
@@ -30,10 +30,9 @@ from safetensors.torch import load_file, save
 from throughput import plain_steps
 from torch import nn
 
-from cgan_lib import generate, load
-from cgan_lib.checkpoint import write_atomically
+from cgan_lib import generate, load_data
 from cgan_lib.evaluation import evaluate, real_scores
-from cgan_lib.logbook import png
+from cgan_lib.files import png, write_atomically
 from cgan_lib.paths import home, make_folder
 from cgan_lib.recipes import RECIPES, Recipe, get_recipe
 from cgan_lib.sampling import tile
@@ -77,7 +76,7 @@ def after_steps(count: int) -> Reached:
 
 def train_ours(recipe: Recipe, stops: list[Reached], stopped: Stopped) -> None:
     """Train with the library; `stopped` is called at each stop."""
-    trainer = Trainer(recipe, load("mnist", image_size=recipe.image_size))
+    trainer = Trainer(recipe, load_data("mnist", image_size=recipe.image_size))
     spent = 0.0
     for reached in stops:
         started = time.perf_counter() - spent
@@ -238,7 +237,11 @@ def draw_scores(results: dict):
 
     budgets = sorted({row["minutes"] for row in results["rows"]})
     names = [rows[0]["recipe"] for rows in groups_of(results, budgets[-1])]
-    shown = {title: field for title, (field, _) in SCORES.items() if field in ("fid", "coverage", "as_requested", "gan_train")}
+    shown = {
+        title: field
+        for title, (field, _) in SCORES.items()
+        if field in ("fid", "coverage", "as_requested", "gan_train")
+    }
     figure, axes = plt.subplots(1, len(shown), figsize=(11, 0.3 * len(names) + 1), layout="constrained", sharey=True)
     for panel, (title, field) in zip(axes, shown.items(), strict=True):
         for number, minutes in enumerate(budgets, start=1):
@@ -266,7 +269,7 @@ def trainings(name: str, options: argparse.Namespace, there: list[dict]) -> Iter
     if options.measure:
         yield measured_again(there)
     elif options.full:
-        images = len(load("mnist", image_size=first.image_size))
+        images = len(load_data("mnist", image_size=first.image_size))
         yield train(first, [None], [after_steps(first.length("full", images))], timed=True)
     else:
         rows = sorted((row for row in there if row["seed"] == first.seed), key=lambda row: row["minutes"])

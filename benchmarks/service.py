@@ -24,7 +24,7 @@ from contextlib import contextmanager
 import torch
 from compare import RESULTS, ROOT, machine
 
-from cgan_lib.checkpoint import write_atomically
+from cgan_lib.files import write_atomically
 from cgan_lib.paths import make_folder
 
 DIGIT, GRID = {"value": 7}, {"value": 7, "grid": True, "grid_size": 5}

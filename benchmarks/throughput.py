@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torchvision import datasets, transforms
 
-from cgan_lib.data import batches, load
+from cgan_lib.data import batches, load_data
 from cgan_lib.losses import LOSSES
 from cgan_lib.models import layers
 from cgan_lib.paths import home
@@ -97,7 +97,7 @@ def plain_steps(
 
 def our_steps(recipe: Recipe, device: torch.device) -> Iterator[dict | None]:
     """Train as `train` does, measurements every `log_every` steps included; each item is one step."""
-    trainer = Trainer(recipe, load("mnist", image_size=recipe.image_size), str(device))
+    trainer = Trainer(recipe, load_data("mnist", image_size=recipe.image_size), str(device))
     for real, labels in batches(trainer.data, recipe.batch_size, recipe.seed):
         yield trainer.train_step(real, labels, measure=trainer.step % recipe.log_every == 0)
 

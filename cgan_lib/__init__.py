@@ -1,16 +1,17 @@
 """A small library of conditional GANs: one call trains, records, resumes and draws what you ask for.
 
-from cgan_lib import train, generate
+from cgan_lib import generate, train
 run = train("bce")
 images = generate(run.generator, [7, 7, 3])
 """
 
-from cgan_lib.data import load
+from cgan_lib.data import load, load_data
 from cgan_lib.errors import UserError
 from cgan_lib.evaluation import evaluate
-from cgan_lib.hub import export
+from cgan_lib.publish.folder import export
 from cgan_lib.recipes import RECIPES, Recipe, get_recipe
-from cgan_lib.runs import Run, open_run, train
+from cgan_lib.runs.run import Run, open_run
+from cgan_lib.runs.train import train
 from cgan_lib.sampling import generate
 from cgan_lib.weights import load_generator, pretrained
 
@@ -24,6 +25,7 @@ __all__ = [
     "generate",
     "get_recipe",
     "load",
+    "load_data",
     "load_generator",
     "open_run",
     "pretrained",

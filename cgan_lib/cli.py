@@ -77,7 +77,7 @@ def _train(arguments: list[str]) -> int:
     import tyro
 
     from cgan_lib.paths import home, short
-    from cgan_lib.runs import train
+    from cgan_lib.runs.train import train
 
     @dataclass(frozen=True)
     class Train:
@@ -116,8 +116,8 @@ def _draw_curves(run) -> Path:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
+    from cgan_lib.figures import draw_history
     from cgan_lib.paths import make_folder
-    from cgan_lib.show import draw_history
 
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.2), layout="constrained")
     draw_history(axes, run.history())
@@ -185,10 +185,9 @@ def _generate(arguments: list[str]) -> None:
 def _draw_to_file(source: str, labels: list[int], out: Path, count: int, seed: int) -> None:
     import numpy as np
 
-    from cgan_lib.checkpoint import write_atomically
-    from cgan_lib.logbook import png
+    from cgan_lib.files import png, write_atomically
     from cgan_lib.paths import make_folder
-    from cgan_lib.runs import open_source
+    from cgan_lib.runs.source import open_source
     from cgan_lib.sampling import check_labels, generate, tile
 
     if out.suffix not in (".png", ".npz"):
@@ -245,18 +244,18 @@ def _evaluate_to_file(
 ) -> None:
     import json
 
-    from cgan_lib.checkpoint import write_atomically
-    from cgan_lib.data import load
+    from cgan_lib.data import load_data
     from cgan_lib.evaluation import evaluate, inception_fid
+    from cgan_lib.files import write_atomically
     from cgan_lib.paths import home, make_folder, short
     from cgan_lib.recipes import SAMPLES, SEEDS
-    from cgan_lib.runs import open_source
+    from cgan_lib.runs.source import open_source
 
     if out is not None and out.suffix != ".json":
         raise UserError(f"--out {out} must end in .json.")
     generator, _, _, run = open_source(source)
     dataset = dataset or (run.recipe.dataset if run else "mnist")
-    dataset = load(dataset, train=False).name  # the embedded digits, when MNIST cannot be reached
+    dataset = load_data(dataset, train=False).name  # the embedded digits, when MNIST cannot be reached
     if full:
         count = SAMPLES["full"] if count is None else count
         seeds = SEEDS["full"] if seeds is None else seeds
@@ -279,10 +278,10 @@ def _evaluate_to_file(
 
 
 def _export(arguments: list[str]) -> None:
-    from cgan_lib.hub import export
-    from cgan_lib.latent import slider_directions
-    from cgan_lib.onnx import export_onnx
-    from cgan_lib.runs import open_source
+    from cgan_lib.publish.folder import export
+    from cgan_lib.publish.onnx import export_onnx
+    from cgan_lib.runs.source import open_source
+    from cgan_lib.studio.latent import slider_directions
 
     if len(arguments) != 2:
         raise UserError(
@@ -304,8 +303,8 @@ def _export(arguments: list[str]) -> None:
 def _serve(arguments: list[str]) -> None:
     import tyro
 
-    from cgan_lib.runs import open_source
-    from cgan_lib.serve import serve
+    from cgan_lib.runs.source import open_source
+    from cgan_lib.service.serve import serve
 
     @dataclass(frozen=True)
     class Serve:

@@ -97,7 +97,7 @@ def check_batch_size(data: ImageData, batch_size: int) -> None:
         raise UserError(f"batch_size {batch_size} is more than the {len(data)} images of {data.name}: make it smaller.")
 
 
-def load(name: str = "mnist", *, train: bool = True, image_size: int = 28) -> ImageData:
+def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) -> ImageData:
     """Read a data set, wherever it is: `$CGAN_DATA`, then `data/`, then a download into `data/`.
 
     Offline, `mnist` falls back to the embedded `digits` with a warning that says so; the others raise `UserError`.
@@ -115,6 +115,9 @@ def load(name: str = "mnist", *, train: bool = True, image_size: int = 28) -> Im
     if data.image_size != image_size:
         data = replace(data, images=resize(data.images, image_size))
     return data
+
+
+load = load_data  # its name in notebooks that are already in circulation; goes with 1.0
 
 
 class OfflineError(UserError):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cgan_lib.data import ImageData, to_uint8
@@ -31,6 +32,28 @@ def truncate(z: Tensor, limit: float) -> Tensor:
         raise UserError(f"truncation {limit} must be more than 0: 0.5 draws typical images, 3 nearly all kinds.")
     inside = torch.erf(torch.tensor(limit / 2**0.5, dtype=torch.float64))  # the share that is near enough
     return (2**0.5 * torch.erfinv(torch.erf(z.double() / 2**0.5) * inside)).float().clamp(-limit, limit)
+
+
+def slerp(start: Tensor, end: Tensor, shares: Tensor) -> Tensor:
+    """Latents on the arc from `start` to `end`, each (latent_dim,), at `shares` (N,) of the way: (N, latent_dim).
+
+    On the arc the length stays that of latents the generator was trained on; on the straight line it sinks to 0.7 of
+    it half way (White 2016, section 2.1; Shoemake 1985).
+    """
+    angle = torch.arccos(F.cosine_similarity(start, end, dim=0).clamp(-1, 1))
+    shares = shares[:, None]  # (N, 1)
+    if torch.sin(angle) < 1e-4:  # the same direction, or the opposite one, to which no arc is the shortest
+        return torch.lerp(start[None], end[None], shares)
+    return (torch.sin((1 - shares) * angle) * start + torch.sin(shares * angle) * end) / torch.sin(angle)
+
+
+def blend(start: int, end: int, shares: Tensor, num_classes: int = 10) -> Tensor:
+    """Class weights (N, num_classes) from class `start` to class `end`, at `shares` (N,) of the way, for `generate`."""
+    for label in (start, end):
+        if not 0 <= label < num_classes:
+            raise UserError(f"label {label} is no class: use 0 to {num_classes - 1}.")
+    ends = F.one_hot(torch.tensor([start, end]), num_classes).float()  # (2, num_classes)
+    return torch.lerp(ends[:1], ends[1:], shares[:, None].float())
 
 
 @torch.inference_mode()

@@ -8,8 +8,8 @@ from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData, PyTorchModelHubMixin
 
-from cgan_lib.checkpoint import first_line
 from cgan_lib.errors import UserError
+from cgan_lib.files import first_line
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")  # owner/name
 WEIGHTS_FILE = "model.safetensors"
@@ -62,8 +62,7 @@ class Shareable(
         return self.push_to_hub(repo_id or folder.name, model_card_kwargs=model_card_kwargs, **options)
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        from cgan_lib.checkpoint import write_atomically
-        from cgan_lib.logbook import png
+        from cgan_lib.files import png, write_atomically
         from cgan_lib.sampling import generate, grid_inputs, tile
         from cgan_lib.weights import save_generator
 

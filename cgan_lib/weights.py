@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cgan_lib.checkpoint import first_line, write_atomically
 from cgan_lib.errors import UserError
+from cgan_lib.files import first_line, write_atomically
 from cgan_lib.models import MODELS
 from cgan_lib.paths import locate, make_folder
 

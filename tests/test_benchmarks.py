@@ -7,16 +7,14 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-import pytest
-import torch
-from test_data import write_files
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import compare
 import mlp_peer
+import pytest
 import service
 import studio
 import throughput
+import torch
+from test_data import write_files
 
 from cgan_lib import RECIPES, evaluate, generate, get_recipe, load
 from cgan_lib.evaluation import load_classifier, real_scores

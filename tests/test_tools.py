@@ -11,15 +11,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import ship
 import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
+from publish.test_folder import SCORES
 from safetensors.torch import load_file
 from torchvision import datasets
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
-import ship
-from test_hub import SCORES
 
 import notebooks
 from cgan_lib import UserError, generate, load, load_generator, pretrained, train

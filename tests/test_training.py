@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from cgan_lib import RECIPES, UserError, load, train
-from cgan_lib.checkpoint import checkpoints
 from cgan_lib.data import batches
 from cgan_lib.losses import LOSSES, Loss, hinge_g
 from cgan_lib.models import MODELS
+from cgan_lib.runs.checkpoint import checkpoints
 from cgan_lib.training import Diverged, Trainer, growth_at, pick_device, pick_precision
 
 OURS = [name for name in RECIPES if not name.endswith("_published")]

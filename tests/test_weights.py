@@ -9,18 +9,18 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from runs.test_checkpoint import DAMAGES
 from safetensors import safe_open
 from safetensors.torch import save_file
-from test_checkpoint import DAMAGES
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 import cgan_lib.weights
 from cgan_lib import RECIPES, UserError, generate, load_generator, open_run, pretrained, train
-from cgan_lib.checkpoint import checkpoints
 from cgan_lib.evaluation import load_classifier
 from cgan_lib.evaluation.classifier import SHIPPED, read
 from cgan_lib.models import MODELS
+from cgan_lib.runs.checkpoint import checkpoints
 from cgan_lib.weights import PREFERRED, PRETRAINED, SUFFIXES, facts, save_generator
 
 SMALL = dict(latent_dim=7, num_classes=4, channels=3, image_size=32, embed_dim=5, base_channels=8)

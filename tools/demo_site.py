@@ -19,12 +19,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from cgan_lib import UserError
-from cgan_lib.checkpoint import first_line
-from cgan_lib.latent import slider_directions
-from cgan_lib.onnx import export_onnx
+from cgan_lib.files import first_line
 from cgan_lib.paths import make_folder
-from cgan_lib.runs import open_source
-from cgan_lib.serve import PAGE, page_settings
+from cgan_lib.publish.onnx import export_onnx
+from cgan_lib.runs.source import open_source
+from cgan_lib.service.serve import PAGE, page_settings
+from cgan_lib.studio.latent import slider_directions
 
 PACKAGE = "onnxruntime-web@1.30.0"  # exactly, for another one may name its files otherwise
 # The smallest pair that runs every model: WebAssembly only, without the parts for graphics cards
@@ -51,7 +51,7 @@ def make_site(source: str, out: Path) -> Path:
         ways = slider_directions(generator)
         export_onnx(generator, partial / "generator.onnx", name=name, class_names=class_names, directions=ways)
         for file, _ in PAGE.values():
-            (partial / file).write_bytes((files("cgan_lib") / "page" / file).read_bytes())
+            (partial / file).write_bytes((files("cgan_lib.service") / "page" / file).read_bytes())
         settings = {"engine": "onnx", "made_by": MADE_BY, "model": "generator.onnx", "runtime": RUNTIME[0]}
         settings |= page_settings(generator, name, class_names, ways)
         for direction, way in zip(settings["directions"], ways, strict=True):

@@ -22,7 +22,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 APP = (
-    ROOT / "cgan_lib" / "app" / "studio.ipynb"
+    ROOT / "cgan_lib" / "studio" / "app" / "studio.ipynb"
 )  # what `make studio` shows: run like a notebook, but no part of the course
 WIDGET = "application/vnd.jupyter.widget-view+json"
 VISIBLE = 16  # of 255: how far a colour may be off before anybody sees it

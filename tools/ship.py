@@ -13,10 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from cgan_lib import UserError, evaluate, generate, load, load_generator, train
-from cgan_lib.checkpoint import write_atomically
+from cgan_lib import UserError, evaluate, generate, load_data, load_generator, train
 from cgan_lib.evaluation.classifier import SHIPPED, load_classifier, save_classifier, share_right, train_classifier
-from cgan_lib.logbook import png
+from cgan_lib.files import png, write_atomically
 from cgan_lib.paths import home
 from cgan_lib.sampling import tile
 from cgan_lib.weights import PRETRAINED, save_generator
@@ -29,11 +28,11 @@ RECIPES = ["bce", "dcgan64", "projection", "relativistic"]
 def ship_classifiers(datasets: list[str]) -> None:
     """Train the classifiers of data sets and say how often they are right."""
     for dataset in datasets:
-        data = load(dataset)
+        data = load_data(dataset)
         if data.name != dataset:
             raise UserError(f"{dataset} is not at hand: its classifier cannot be trained.")
         save_classifier(train_classifier(data), SHIPPED / f"{dataset}.safetensors", half=True)
-        right = share_right(load_classifier(dataset), load(dataset, train=False))
+        right = share_right(load_classifier(dataset), load_data(dataset, train=False))
         print(f"classifier of {dataset}: {right:.2f}% of the real test images")
 
 

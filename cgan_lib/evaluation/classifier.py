@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cgan_lib.checkpoint import write_atomically
-from cgan_lib.data import ImageData, batches, load, to_unit
+from cgan_lib.data import ImageData, batches, load_data, to_unit
+from cgan_lib.files import write_atomically
 from cgan_lib.paths import home, make_folder
 from cgan_lib.training import AUTOCAST, pick_precision
 from cgan_lib.weights import state_to_store
@@ -63,7 +63,7 @@ def load_classifier(dataset: str = "mnist") -> Classifier:
             network.load_state_dict(state)
             return network.eval()
     print(f"Training a classifier of {dataset}, once …")
-    data = load(dataset)
+    data = load_data(dataset)
     network = train_classifier(data)
     save_classifier(network, _places(data.name)[-1])  # offline, that of the digits that stood in
     return network

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from cgan_lib.checkpoint import first_line
-from cgan_lib.data import load
+from cgan_lib.data import load_data
 from cgan_lib.errors import UserError
 from cgan_lib.evaluation.scores import check_count, draw
+from cgan_lib.files import first_line
 
 INCEPTION_COUNT = 60_000
 AT_ONCE = 50
@@ -21,7 +21,7 @@ def inception_fid(
     About 0.1 s an image on a 2-core CPU: a matter of hours there, of minutes on a GPU. `feature`: 64, 192, 768 or
     2048; papers use 2048.
     """
-    test = load(dataset, train=False)
+    test = load_data(dataset, train=False)
     check_count(generator, dataset, count)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     metric = _metric(feature).to(device)

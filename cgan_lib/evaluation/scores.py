@@ -24,9 +24,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cgan_lib.data import ImageData, load
+from cgan_lib.data import ImageData, load_data
 from cgan_lib.errors import UserError
-from cgan_lib.evaluation.classifier import Classifier, fingerprint, load_classifier, read, share_right, train_classifier
+from cgan_lib.evaluation.classifier import (
+    Classifier,
+    fingerprint,
+    load_classifier,
+    read,
+    share_right,
+    train_classifier,
+)
 from cgan_lib.evaluation.metrics import fid, inception_score, kid, neighbourhoods, spread
 from cgan_lib.paths import home
 from cgan_lib.recipes import SAMPLES, SEEDS, current_profile
@@ -266,7 +273,7 @@ class _Real:
 
 @lru_cache(maxsize=4)
 def _load(dataset: str, train: bool, at: str) -> ImageData:
-    return load(dataset, train=train)
+    return load_data(dataset, train=train)
 
 
 @lru_cache(maxsize=4)

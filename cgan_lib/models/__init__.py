@@ -16,12 +16,7 @@ from cgan_lib.models.concat import (
     SpatialDiscriminator,
     SpatialGenerator,
 )
-from cgan_lib.models.dcgan64 import (
-    DCGAN64Discriminator,
-    DCGAN64Generator,
-    GrowingDiscriminator,
-    GrowingGenerator,
-)
+from cgan_lib.models.dcgan64 import DCGAN64Discriminator, DCGAN64Generator, GrowingDiscriminator, GrowingGenerator
 from cgan_lib.models.projection import (
     ProjectionDiscriminator,
     ProjectionGenerator,

@@ -12,6 +12,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import demo_site
 import numpy as np
 import pytest
 import torch
@@ -19,11 +20,8 @@ from PIL import Image
 
 from cgan_lib import UserError, generate, load_generator
 from cgan_lib.evaluation.classifier import load_classifier, read
-from cgan_lib.latent import View, directions
 from cgan_lib.sampling import latents
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-import demo_site
+from cgan_lib.studio.latent import View, directions
 
 SOURCE = "relativistic"
 FETCH = """
@@ -479,7 +477,7 @@ def test_a_site_without_its_generator_says_so(page, site, problems):
 
 
 def test_opened_as_a_file_it_says_how_to_open_it(page, problems):
-    page.goto((Path(demo_site.__file__).parents[1] / "cgan_lib" / "page" / "index.html").as_uri())
+    page.goto((Path(demo_site.__file__).parents[1] / "cgan_lib" / "service" / "page" / "index.html").as_uri())
     page.wait_for_selector("main[data-state=error]")
     assert "python -m http.server" in page.inner_text("#status")
     problems.clear()  # the browser says so too

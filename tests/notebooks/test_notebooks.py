@@ -120,7 +120,7 @@ def test_the_stored_outputs_come_from_a_demo_or_full_run():
 
 
 def test_the_app_was_run_and_shows_a_picture_without_its_widgets():
-    (cell,) = code_cells(ROOT / "cgan_lib" / "app" / "studio.ipynb")
+    (cell,) = code_cells(ROOT / "cgan_lib" / "studio" / "app" / "studio.ipynb")
     (output,) = cell.outputs
     assert cell.execution_count == 1
     assert "image/png" in output.data

@@ -1,0 +1,1 @@
+"""What only the notebooks need: exercises, diagrams, figures, the environment check."""

@@ -1,0 +1,81 @@
+"""Figures and source listings for the notebooks, and a picture for the terminal."""
+
+import inspect
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from cgan_lib.figures import Curves, draw_grid, draw_history
+from cgan_lib.sampling import GRID_COLUMNS
+
+
+def show_source(*objects: Any) -> None:
+    """Render the source of functions, classes or methods as it stands in the library today."""
+    from IPython.display import Markdown, display
+
+    for thing in objects:
+        module = inspect.getmodule(thing).__name__.replace(".", "/") + ".py"
+        source = textwrap.dedent(inspect.getsource(thing))
+        display(Markdown(f"`{thing.__qualname__}` in `{module}`\n```python\n{source}```"))
+
+
+def print_shapes(network: nn.Module, *inputs: Tensor) -> Tensor:
+    """Run `network` on `inputs`, print the shape that leaves each layer, and return the output."""
+
+    leaves = [(name, layer) for name, layer in network.named_modules() if name and not list(layer.children())]
+    width = max(20, *(len(name) + 2 for name, _ in leaves))
+
+    def report(name: str):
+        def hook(layer: nn.Module, args: tuple, output: Tensor) -> None:
+            print(f"{name:<{width}}{type(layer).__name__:<18}{tuple(output.shape)}")
+
+        return hook
+
+    handles = [layer.register_forward_hook(report(name)) for name, layer in leaves]
+    try:
+        return network(*inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def show_grid(
+    images: Tensor, row_names: Sequence[str] = (), title: str = "", columns: int = GRID_COLUMNS, width: float = 5.5
+) -> None:
+    """Draw images uint8 (N,C,H,W) as a grid, with a name beside each row."""
+    import matplotlib.pyplot as plt
+
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(figsize=(width, width * rows / columns + 0.4), layout="constrained")
+    draw_grid(axes, images, row_names, title, columns)
+    plt.show()
+
+
+def show_stages(grids: Sequence[Path], titles: Mapping[int, str], row_names: Sequence[str] = ()) -> None:
+    """Draw PNG grids of a run side by side: for each step in `titles` the file drawn nearest to it."""
+    import matplotlib.pyplot as plt
+
+    by_step = {int(path.stem.split("_")[-1]): path for path in grids}
+    figure, axes = plt.subplots(1, len(titles), figsize=(4 * len(titles), 4.4), layout="constrained", squeeze=False)
+    for panel, (wanted, title) in zip(axes[0], titles.items(), strict=True):
+        step = min(by_step, key=lambda step: abs(step - wanted))
+        picture = plt.imread(by_step[step])  # (height, width, 3)
+        panel.imshow(picture)
+        panel.set_title(f"{title} (step {step:,})", fontsize=11)
+        panel.set_xticks([])
+        panel.set_yticks([len(picture) * (row + 0.5) / len(row_names) for row in range(len(row_names))], row_names)
+        panel.tick_params(length=0)
+    plt.show()
+
+
+def show_history(curves: Curves, title: str = "") -> None:
+    """Draw losses, probabilities and gradient norms of a run against the step."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained")
+    draw_history(axes, curves)
+    figure.suptitle(title)
+    plt.show()

@@ -1,0 +1,1 @@
+"""Handing a generator on: a published folder, the Hugging Face hub, ONNX."""

@@ -1,0 +1,123 @@
+"""A generator as an ONNX file, which draws without PyTorch: in a browser, on a phone, in another language."""
+
+import copy
+import io
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from cgan_lib.errors import UserError
+from cgan_lib.files import first_line, write_atomically
+from cgan_lib.paths import make_folder
+from cgan_lib.sampling import latents
+from cgan_lib.studio.latent import Direction
+
+INPUTS, OUTPUT = ("z", "class_weights"), "images"
+TOLERANCE = 1e-4  # of images in [-1, 1]: an eightieth of a grey level
+BATCHES = (1, 7)  # sizes other than the one that is traced, or a fixed size would pass
+
+
+def export_onnx(
+    generator: nn.Module,
+    path: str | Path,
+    *,
+    name: str = "",
+    class_names: Sequence[str] = (),
+    directions: Sequence[Direction] = (),
+) -> Path:
+    """Write a generator as one ONNX file, once it draws there what it draws in PyTorch.
+
+    Inputs `z` (N, latent_dim) and `class_weights` (N, num_classes), whose rows are ones in the place of the class or
+    mixtures, both float32; output `images` (N,C,H,W) in [-1, 1]; any N. The metadata hold `name`, `config` (the
+    constructor arguments), `class_names` and `directions` (label and vector of each), the last three as JSON.
+    `UserError`, and no file, for another ending than .onnx, when onnx or onnxruntime is missing, or when an image
+    differs by more than 1e-4.
+    """
+    path = Path(path)
+    if path.suffix != ".onnx":
+        raise UserError(f"{path} must end in .onnx.")
+    frozen = copy.deepcopy(generator).cpu().float().eval()
+    facts = {
+        "name": name or type(generator).__name__,
+        "config": json.dumps(frozen.config),
+        "class_names": json.dumps(list(class_names) or [str(n) for n in range(frozen.config["num_classes"])]),
+        "directions": json.dumps(
+            [{"label": way.label(n), "vector": way.vector.tolist()} for n, way in enumerate(directions, start=1)]
+        ),
+    }
+    try:
+        content = _with_metadata(_convert(frozen), facts)
+        difference = _difference(frozen, content)
+    except ImportError as error:
+        raise UserError(f"{error.name} is missing, which ONNX files need: pip install onnx onnxruntime.") from error
+    if not difference <= TOLERANCE:  # NaN is wrong too
+        raise UserError(
+            f"the ONNX file would draw other images (by up to {difference:.2g} in [-1, 1]): nothing was written. "
+            "Another version of torch or onnxruntime may convert it right."
+        )
+    make_folder(path.parent)
+    write_atomically(path, content)
+    return path
+
+
+def _inputs(config: dict[str, int], count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Latents (count, latent_dim) and class weights (count, num_classes), mixtures and single classes in turn."""
+    z = latents(count, config["latent_dim"], seed)
+    mixtures = latents(count, config["num_classes"], seed + 1).softmax(1)
+    single = torch.eye(config["num_classes"])[torch.arange(count) % config["num_classes"]]
+    return z, torch.where(torch.arange(count)[:, None] % 2 == 0, mixtures, single)
+
+
+def _convert(generator: nn.Module) -> bytes:
+    import onnx  # noqa: F401  (the tracer asks for it late, and in words of its own)
+
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # The tracer, on every torch since 2.6: what took its place as the default in 2.9 needs one more package, twenty
+        # times as long, and refuses a generator that looks at how far it has grown
+        torch.onnx.export(
+            generator,
+            _inputs(generator.config, count=2, seed=0),
+            buffer,
+            dynamo=False,
+            input_names=list(INPUTS),
+            output_names=[OUTPUT],
+            dynamic_axes={tensor: {0: "N"} for tensor in (*INPUTS, OUTPUT)},
+        )
+    return buffer.getvalue()
+
+
+def _with_metadata(content: bytes, facts: dict[str, str]) -> bytes:
+    import onnx
+
+    model = onnx.load_from_string(content)
+    onnx.helper.set_model_props(model, facts)
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString()
+
+
+def _difference(generator: nn.Module, content: bytes) -> float:
+    """The largest difference of a number in images drawn by PyTorch and by onnxruntime; infinite for other shapes."""
+    import onnxruntime
+
+    differences = []
+    try:
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        for count in BATCHES:
+            inputs = _inputs(generator.config, count, seed=count)
+            with torch.inference_mode():
+                expected = generator(*inputs)  # (count, C, H, W)
+            (images,) = session.run([OUTPUT], dict(zip(INPUTS, (x.numpy() for x in inputs), strict=True)))
+            if images.shape != expected.shape:
+                return float("inf")
+            differences.append((torch.from_numpy(images) - expected).abs().max())
+    except ImportError:
+        raise
+    except Exception as error:  # onnxruntime has a dozen, without a common base
+        raise UserError(f"onnxruntime cannot run the ONNX file ({first_line(error)}): nothing was written.") from error
+    return torch.stack(differences).max().item()  # NaN when one is

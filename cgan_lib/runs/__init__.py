@@ -1,0 +1,1 @@
+"""Runs: training one, opening one, and what it leaves on disk."""

@@ -1,0 +1,116 @@
+"""A run on disk: where it lies, what it is, and its networks."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cgan_lib.errors import UserError
+from cgan_lib.models import MODELS
+from cgan_lib.paths import home, locate
+from cgan_lib.recipes import Recipe
+from cgan_lib.runs.checkpoint import load_newest
+from cgan_lib.runs.logbook import read_scalars
+
+BEST = "best_generator.safetensors"
+
+
+@dataclass
+class Run:
+    """A run on disk and its generator, ready to sample."""
+
+    folder: Path
+    """logs/<dataset>/<recipe>/<run>"""
+    recipe: Recipe
+    generator: nn.Module
+    """the averaged generator when the recipe has one"""
+    step: int
+    """steps trained so far"""
+    seconds: float
+    """time spent in training steps, without grids and checkpoints"""
+    interrupted: bool = False
+    """ended by Ctrl-C or the stop button before its time"""
+
+    @property
+    def pictures(self) -> Path:
+        """output_images/<DATASET>/<recipe>/<run>"""
+        return pictures_folder(self.folder)
+
+    @property
+    def grids(self) -> list[Path]:
+        """The PNG grids of fakes, oldest first."""
+        return sorted(self.pictures.glob("fake_images_steps_*.png"))
+
+    @property
+    def best(self) -> Path | None:
+        """The weight file of the best generator (see `cgan_lib.selection`), if there is one yet."""
+        path = self.folder / BEST
+        return path if path.is_file() else None
+
+    def discriminator(self) -> nn.Module:
+        """The discriminator of the newest checkpoint, in evaluation mode on the CPU."""
+        return self._network("discriminator", 1)
+
+    def last_generator(self) -> nn.Module:
+        """The generator as the last step left it, whether or not `generator` is an average; on the CPU."""
+        return self._network("generator", 0)
+
+    def _network(self, name: str, index: int) -> nn.Module:
+        state = _newest(self.folder)
+        network = self.recipe.build(state["config"]["num_classes"], state["config"]["channels"])[index]
+        network.load_state_dict(state[name])
+        return network.eval()
+
+    def history(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """The curves: name → (steps, values)."""
+        return read_scalars(self.folder)
+
+    def fixed_inputs(self) -> tuple[Tensor, Tensor]:
+        """The latents (N, latent_dim) and labels (N,) of its sample grids, as saved when the run began."""
+        return tuple(torch.from_numpy(np.load(self.folder / f"{name}_eval.npy")) for name in ("z", "labels"))
+
+
+def open_run(folder: str | Path) -> Run:
+    """The run in a folder `logs/<dataset>/<recipe>/<run>`, with its newest generator on the CPU."""
+    folder = locate(folder)
+    recipe = read_recipe(folder)
+    if recipe is None:
+        raise UserError(f"{folder} is no run folder (no recipe.json): use one like logs/mnist/bce/demo.")
+    state = _newest(folder)
+    generator = MODELS[recipe.model].generator(**state["config"])
+    generator.load_state_dict(state["averaged" if recipe.ema else "generator"])
+    return Run(folder, recipe, generator.eval(), state["step"], state["seconds"])
+
+
+def _newest(folder: Path) -> dict:
+    state = load_newest(folder / "checkpoints")
+    if state is None:
+        raise UserError(f"{folder} has no checkpoint yet: train it first.")
+    return state
+
+
+def run_folder(dataset: str, recipe: str, run: str) -> Path:
+    """Where a run lies; `UserError` for a name that is no plain folder name."""
+    if not run.replace("_", "").replace("-", "").replace(".", "").isalnum():
+        raise UserError(f"run {run!r} names a folder: use letters, digits, dots, - and _.")
+    return home() / "logs" / dataset / recipe / run
+
+
+def pictures_folder(folder: Path) -> Path:
+    """The pictures of the run in `folder`: output_images/<DATASET>/<recipe>/<run>."""
+    folder = Path(folder).resolve()
+    dataset, recipe, run = folder.parts[-3:]
+    return folder.parents[3] / "output_images" / dataset.upper() / recipe / run
+
+
+def read_recipe(folder: Path) -> Recipe | None:
+    path = folder / "recipe.json"
+    if not path.is_file():
+        return None
+    try:
+        return Recipe(**json.loads(path.read_text()))
+    except (UserError, ValueError, TypeError) as error:
+        raise UserError(f"{path} cannot be read as a recipe ({error}): use another run name.") from error

@@ -1,0 +1,1 @@
+"""A generator behind HTTP, and the page that plays with it."""

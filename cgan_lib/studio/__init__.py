@@ -1,0 +1,1 @@
+"""The studio: sliders that draw, and the latent space behind them."""

@@ -1,0 +1,232 @@
+"""Moving through what a generator can draw: between latents, between classes, along directions, and back to `z`."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cgan_lib.data import resize, to_unit
+from cgan_lib.errors import UserError
+from cgan_lib.sampling import blend, generate, latents, truncate
+
+SEEN_FROM = 2.0  # how far along a direction, both ways, its effect is measured
+SLIDERS = 4
+NO_EFFECT = 0.5  # standard deviations between both ends below which an effect is not worth a name
+# Of `measurements`: what is said of images where it has risen
+EFFECTS = {"ink": "bolder", "slant": "leaning right", "width": "wider", "height": "taller"}
+
+
+class Direction(NamedTuple):
+    """A way to walk from any latent."""
+
+    vector: Tensor
+    """(latent_dim,), of length 1"""
+    share: float
+    """of all that `z` changes behind the first layer, 0 to 1"""
+    name: str
+    """what it was seen to change most, when that is plain: bolder, leaning right …"""
+
+    def label(self, number: int) -> str:
+        """Its name beside a slider: number, name, share."""
+        return f"{number} · {f'{self.name} · ' if self.name else ''}{100 * self.share:.1f}%"
+
+
+def directions(generator: nn.Module, count: int = SLIDERS) -> list[Direction]:
+    """The principal directions of the first layer that sees `z`, those that change its output most, largest first.
+
+    That layer is linear and `z` is N(0, I), so the principal components of its output have a closed form: the
+    singular vectors of its weights (Shen & Zhou 2021, eq. 4; with samples in place of it: Härkönen et al. 2020). A
+    name comes from the images: what changes most from -2 to +2, over 100 latents; the sign is turned so that it grows.
+    `UserError` when there are not so many.
+    """
+    latent_dim = generator.config["latent_dim"]
+    if not 0 < count <= latent_dim:
+        raise UserError(f"count {count} must be 1 to latent_dim, {latent_dim}.")
+    _, sizes, vectors = torch.linalg.svd(_first_weights(generator), full_matrices=False)
+    shares = (sizes**2 / (sizes**2).sum()).tolist()  # variance of each component of the output, over all of it
+    return [_named(generator, vector, share) for vector, share in zip(vectors[:count], shares, strict=False)]
+
+
+def slider_directions(generator: nn.Module) -> list[Direction]:
+    """The directions to put on sliders: the first four or as many as there are, and none where no layer is linear."""
+    try:
+        return directions(generator, min(SLIDERS, generator.config["latent_dim"]))
+    except UserError:
+        return []
+
+
+@dataclass(frozen=True)
+class View:
+    """What to draw: a place among latents and classes, and how many images to draw there."""
+
+    digit: int
+    toward: int | None = None
+    """another class"""
+    share: float = 0.0
+    """of the way there, 0 to 1"""
+    moves: tuple[float, ...] = ()
+    """how far to go along each direction"""
+    seed: int = 0
+    truncation: float | None = None
+    count: int = 1
+    start: Tensor | None = None
+    """(latent_dim,), in place of the first latent of the seed"""
+
+    def inputs(self, config: dict[str, int], ways: Sequence[Direction] = ()) -> tuple[Tensor, Tensor]:
+        """`z` (count, latent_dim) and class weights (count, num_classes) for `generate`; `config` of the generator."""
+        z = latents(self.count, config["latent_dim"], self.seed)
+        if self.start is not None:
+            z[0] = self.start
+        if self.truncation is not None:
+            z = truncate(z, self.truncation)
+        for move, way in zip(self.moves, ways, strict=False):
+            z = z + move * way.vector
+        toward = self.digit if self.toward is None else self.toward
+        weights = blend(self.digit, toward, torch.full((self.count,), self.share), config["num_classes"])
+        return z, weights
+
+
+def _first_weights(generator: nn.Module) -> Tensor:
+    """How the output of the first layer depends on `z`: (outputs, latent_dim)."""
+    latent_dim = generator.config["latent_dim"]
+    z = latents(1, latent_dim)
+    found: list[Tensor] = []
+
+    def look(layer: nn.Module, arguments: tuple[Tensor], output: Tensor) -> None:
+        (x,) = arguments
+        if found or not isinstance(layer, (nn.Linear, nn.ConvTranspose2d)):
+            return
+        if x.shape[1] >= latent_dim and torch.equal(x.flatten(1)[:, :latent_dim].cpu(), z):
+            weight = layer.weight.detach().float().cpu()
+            rows = weight.flatten(1).T if isinstance(layer, nn.ConvTranspose2d) else weight  # (outputs, inputs)
+            found.append(rows[:, :latent_dim])
+
+    with _watched(generator, look):
+        generate(generator, [0], z=z)
+    if not found:
+        raise UserError(f"{type(generator).__name__} has no linear layer that reads z: there are no directions.")
+    return found[0]
+
+
+@contextmanager
+def _watched(network: nn.Module, look) -> Iterator[None]:
+    handles = [layer.register_forward_hook(look) for layer in network.modules() if not list(layer.children())]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _named(generator: nn.Module, vector: Tensor, share: float) -> Direction:
+    classes = generator.config["num_classes"]
+    labels = torch.arange(100) % classes
+    z = latents(100, generator.config["latent_dim"])
+    z = z - (z @ vector)[:, None] * vector  # what they hold of it already would blur both ends
+    low, high = (
+        measurements(generate(generator, labels, z=z + side * SEEN_FROM * vector)) for side in (-1, 1)
+    )  # name → (100,)
+    strengths = {}
+    for name in EFFECTS:
+        spread = torch.cat([low[name], high[name]]).std().clamp(min=1e-6)
+        strengths[name] = ((high[name] - low[name]).mean() / spread).item()
+    strongest = max(strengths, key=lambda name: abs(strengths[name]))
+    if abs(strengths[strongest]) < NO_EFFECT:
+        return Direction(vector, share, "")
+    return Direction(vector if strengths[strongest] > 0 else -vector, share, EFFECTS[strongest])
+
+
+def measurements(images: Tensor) -> dict[str, Tensor]:
+    """How bold, slanted, wide and tall what is drawn in images uint8 (N,C,H,W) is: name → (N,).
+
+    `ink`: mean brightness, 0 to 1. `slant`: columns to the right for each row up. `width` and `height`: standard
+    deviation of the brightness along each side, in pixels.
+    """
+    ink = images.float().mean(1) / 255 + 1e-6  # (N, H, W)
+    height, width = ink.shape[1:]
+    weights = ink / ink.sum((1, 2), keepdim=True)
+    across, down = weights.sum(1), weights.sum(2)  # (N, W), (N, H)
+    x = torch.arange(width, dtype=torch.float32) - (across * torch.arange(width)).sum(1, keepdim=True)  # (N, W)
+    y = torch.arange(height, dtype=torch.float32) - (down * torch.arange(height)).sum(1, keepdim=True)  # (N, H)
+    var_x, var_y = (across * x**2).sum(1), (down * y**2).sum(1)
+    together = torch.einsum("nhw,nh,nw->n", weights, y, x)
+    return {
+        "ink": ink.mean((1, 2)),
+        "slant": -together / var_y.clamp(min=1e-6),
+        "width": var_x.sqrt(),
+        "height": var_y.sqrt(),
+    }
+
+
+def latent_grid(
+    generator: nn.Module, label: int, across: Tensor, down: Tensor, *, z: Tensor, side: int = 9, reach: float = 4.0
+) -> Tensor:
+    """A map of one class around `z` (latent_dim,): uint8 (side², C, H, W), row by row.
+
+    From left to right it goes from -`reach` to `reach` along `across` (latent_dim,), from top to bottom along `down`.
+    """
+    far = torch.linspace(-reach, reach, side)
+    along = far.repeat(side)[:, None] * across + far.repeat_interleave(side)[:, None] * down  # (side², latent_dim)
+    return generate(generator, [label] * side**2, z=z + along)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where an image lies in the latent space of a generator."""
+
+    z: Tensor
+    """(latent_dim,)"""
+    label: int
+    image: Tensor
+    """what the generator draws there: uint8 (C,H,W)"""
+    error: float
+    """mean difference of a pixel from the image looked for, of 255"""
+
+
+def find_latent(
+    generator: nn.Module, image: Tensor, label: int, *, steps: int = 150, starts: int = 8, lr: float = 0.05
+) -> Found:
+    """The latent from which the generator draws most nearly `image`, uint8 (C,H,W), as class `label`.
+
+    Gradient descent on `z` (Zhu et al. 2016, section 3.1) from the best `starts` of 500 latents: mean squared
+    difference of pixels, with a pull to the shell |z| = √latent_dim where the generator was trained. An image of
+    another size is resized. `UserError` for another shape or type, or a label that is no class.
+    """
+    config = generator.config
+    if image.dtype != torch.uint8 or image.ndim != 3 or len(image) != config["channels"]:
+        raise UserError(
+            f"the image must be uint8 ({config['channels']}, H, W), got {image.dtype} {tuple(image.shape)}: "
+            "take one from load(…).images."
+        )
+    if steps < 1 or starts < 1:
+        raise UserError(f"steps {steps} and starts {starts} must be at least 1.")
+    device = next(generator.parameters()).device
+    target = to_unit(resize(image[None].cpu(), config["image_size"]))  # (1, C, H, W) in [-1, 1]
+    z = latents(500, config["latent_dim"])
+    labels = torch.full((500,), label)
+    distances = (to_unit(generate(generator, labels, z=z)) - target).square().mean((1, 2, 3))  # (500,)
+    nearest = distances.topk(min(starts, 500), largest=False).indices
+    z = z[nearest].to(device).requires_grad_()  # (starts, latent_dim)
+    labels, target = labels[: len(z)].to(device), target.to(device)
+    adam = torch.optim.Adam([z], lr=lr)
+    shell = config["latent_dim"] ** 0.5
+    training = generator.training
+    generator.eval()
+    try:
+        with torch.enable_grad():
+            for _ in range(steps):
+                difference = (generator(z, labels) - target).square().mean((1, 2, 3))  # (starts,)
+                too_far = (z.norm(dim=1) / shell - 1).square()
+                loss = (difference + 0.1 * too_far).sum()  # a sum: no start has a say in another's way
+                (z.grad,) = torch.autograd.grad(loss, [z])  # of z alone: the generator's weights stay as they are
+                adam.step()
+    finally:
+        generator.train(training)
+    z = z.detach().cpu()
+    images = generate(generator, labels.cpu(), z=z)
+    errors = 127.5 * (to_unit(images) - target.cpu()).abs().mean((1, 2, 3))
+    best = int(errors.argmin())
+    return Found(z[best], label, images[best], errors[best].item())

@@ -1,0 +1,59 @@
+"""The environment check, and what a Colab would be asked to install."""
+
+from pathlib import Path
+
+import pytest
+
+from cgan_lib.course import environment
+from cgan_lib.course.environment import LOCAL_ONLY, REQUIREMENTS, check_environment, install_missing, missing
+
+
+def test_nothing_is_missing_where_requirements_are_installed():
+    assert missing(REQUIREMENTS.read_text()) == []
+
+
+def test_missing_names_what_is_absent_or_too_old_but_never_torch_or_numpy():
+    wanted = "torch>=99\nnumpy>=99\ntorchvision>=99\nno-such-package>=1  # why\nmatplotlib>=99\ntqdm\n"
+    assert missing(wanted) == ["no-such-package>=1", "matplotlib>=99"]
+
+
+def test_what_colab_does_not_need_is_not_asked_for():
+    assert missing(f"tqdm\n{LOCAL_ONLY}: tests\nno-such-package\n") == []
+    colab_part = REQUIREMENTS.read_text().split(LOCAL_ONLY)
+    assert len(colab_part) == 2
+    assert "jupyterlab" not in colab_part[0]
+
+
+def test_install_holds_torch_and_numpy_at_the_versions_that_are_there(monkeypatch, tmp_path):
+    calls = []
+
+    class Done:
+        returncode = 0
+
+    monkeypatch.setattr(environment, "missing", lambda text: ["no-such-package"])
+    monkeypatch.setattr(environment.subprocess, "run", lambda command: calls.append(command) or Done())
+    monkeypatch.setenv("CGAN_HOME", str(tmp_path))
+    install_missing()
+    (command,) = calls
+    assert "no-such-package" in command
+    held = Path(command[command.index("--constraint") + 1]).read_text()
+    assert {line.split("==")[0] for line in held.splitlines()} == {"torch", "torchvision", "numpy"}
+
+
+@pytest.mark.filterwarnings("ignore:mnist is not in")  # the embedded digits are as good here
+def test_check_environment_prints_ok_lines_here(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("CGAN_HOME", str(tmp_path))
+    monkeypatch.setattr("cgan_lib.data._reachable", lambda mirrors: False)
+    assert check_environment()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 6
+    assert all(line.startswith("OK  ") for line in lines)
+
+
+def test_check_environment_says_fail_for_a_folder_that_cannot_be_written(capsys, monkeypatch, tmp_path):
+    blocker = tmp_path / "file"
+    blocker.touch()
+    monkeypatch.setenv("CGAN_HOME", str(blocker / "below"))
+    monkeypatch.setattr("cgan_lib.data.load", lambda *a, **k: type("Data", (), {"name": "mnist"}))
+    assert not check_environment()
+    assert any(line.startswith("FAIL cannot write") for line in capsys.readouterr().out.splitlines())

@@ -1,0 +1,361 @@
+"""An ONNX file draws what its generator draws, or is not there; and a demo site is whole, or not there."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import warnings
+from pathlib import Path
+
+import demo_site
+import pytest
+import torch
+import torch.nn.functional as F
+from test_weights import SMALL, build
+from torch import nn
+
+import cgan_lib.publish.onnx
+from cgan_lib import RECIPES, UserError, load_generator, pretrained
+from cgan_lib.models import MODELS
+from cgan_lib.publish.onnx import export_onnx
+from cgan_lib.sampling import blend, latents
+from cgan_lib.studio.latent import Direction, directions
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="pip install onnx onnxruntime")
+onnx = pytest.importorskip("onnx", reason="pip install onnx onnxruntime")
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def drawer(path):
+    """A function that draws with an ONNX file: z (N, latent_dim), class weights (N, num_classes) → images."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def draw(z, class_weights):
+        (images,) = session.run(["images"], {"z": z.numpy(), "class_weights": class_weights.numpy()})
+        return torch.from_numpy(images)
+
+    return draw
+
+
+def difference(generator, draw, weights, seed=0):
+    z = latents(len(weights), generator.config["latent_dim"], seed)
+    with torch.inference_mode():
+        return (draw(z, weights) - generator(z, weights)).abs().max().item()
+
+
+# --- every family
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_family_draws_the_same_images_for_classes_mixtures_and_any_count(model, tmp_path):
+    generator = build(model, **SMALL)
+    path = export_onnx(generator, tmp_path / "new" / "g.onnx")
+    assert path == tmp_path / "new" / "g.onnx"
+    assert names(tmp_path / "new") == {"g.onnx"}
+    draw = drawer(path)
+    for count in (1, 3, 16):
+        labels = torch.arange(count) % 4
+        assert difference(generator, draw, F.one_hot(labels, 4).float(), seed=count) < 1e-4
+        assert difference(generator, draw, torch.rand(count, 4).softmax(1), seed=count) < 1e-4
+    z = latents(4, 7)
+    with torch.inference_mode():  # one-hot rows are ordinary labels
+        assert (draw(z, torch.eye(4)) - generator(z, torch.arange(4))).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("recipe", ["dcgan64", "relativistic"])
+def test_full_size_networks_are_exported(recipe, tmp_path):
+    generator, _ = RECIPES[recipe].build()
+    draw = drawer(export_onnx(generator.eval(), tmp_path / "g.onnx"))
+    assert difference(generator, draw, torch.eye(10)) < 1e-4
+
+
+@pytest.mark.parametrize("growth", [0, 0.25, 1, 1.5, 2])
+def test_a_generator_is_exported_as_far_as_it_has_grown(growth, tmp_path):
+    generator = build("growing", **SMALL)
+    generator.grow(growth)
+    draw = drawer(export_onnx(generator, tmp_path / "g.onnx"))
+    assert difference(generator, draw, torch.eye(4)) < 1e-4
+
+
+def test_shipped_generators_mix_classes(tmp_path):
+    generator = load_generator(pretrained()[-1])
+    draw = drawer(export_onnx(generator, tmp_path / "g.onnx"))
+    weights = blend(3, 8, torch.linspace(0, 1, 5))
+    assert difference(generator, draw, weights) < 1e-4
+    images = draw(latents(1, 100).repeat(5, 1), weights)
+    assert images.abs().max() <= 1
+    assert len(images.flatten(1).unique(dim=0)) == 5
+
+
+def test_class_weights_and_z_have_their_say(tmp_path):
+    generator = build("bce", **SMALL)
+    draw = drawer(export_onnx(generator, tmp_path / "g.onnx"))
+    z, weights = latents(2, 7), torch.eye(4)[:2]
+    both = draw(z, weights)
+    assert not torch.allclose(both, draw(z.flip(0), weights), atol=1e-3)
+    assert not torch.allclose(both, draw(z, weights.flip(0)), atol=1e-3)
+
+
+# --- the file
+
+
+def test_the_file_says_what_it_is(tmp_path):
+    generator = build("bce", **SMALL)
+    ways = [Direction(F.normalize(torch.arange(7.0), dim=0), 0.25, "bolder"), *directions(generator, 1)]
+    path = export_onnx(generator, tmp_path / "g.onnx", name="mine", class_names=list("abcd"), directions=ways)
+    model = onnx.load(path)
+    said = {prop.key: prop.value for prop in model.metadata_props}
+    assert said["name"] == "mine"
+    assert json.loads(said["config"]) == SMALL
+    assert json.loads(said["class_names"]) == list("abcd")
+    first, second = json.loads(said["directions"])
+    assert first["label"] == "1 · bolder · 25.0%"
+    assert torch.equal(torch.tensor(first["vector"]), ways[0].vector)
+    assert second["label"] == ways[1].label(2)
+    shapes = {
+        tensor.name: [dim.dim_param or dim.dim_value for dim in tensor.type.tensor_type.shape.dim]
+        for tensor in (*model.graph.input, *model.graph.output)
+    }
+    assert shapes["z"] == ["N", 7]
+    assert shapes["class_weights"] == ["N", 4]
+    assert shapes["images"][0] == "N"
+
+
+def test_without_names_the_classes_are_numbered(tmp_path):
+    path = export_onnx(build("bce", **SMALL), tmp_path / "g.onnx")
+    said = {prop.key: prop.value for prop in onnx.load(path).metadata_props}
+    assert said["name"] == "BCEGenerator"
+    assert json.loads(said["class_names"]) == ["0", "1", "2", "3"]
+    assert json.loads(said["directions"]) == []
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_generator_stays_as_it_was(tmp_path, training):
+    generator = build("bce", **SMALL).train(training)
+    before = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        export_onnx(generator, tmp_path / "g.onnx")
+    assert generator.training is training
+    assert all(torch.equal(before[name], tensor) for name, tensor in generator.state_dict().items())
+    assert difference(generator.eval(), drawer(tmp_path / "g.onnx"), torch.eye(4)) < 1e-4
+
+
+def test_a_file_that_is_there_is_replaced_whole(tmp_path):
+    path = tmp_path / "g.onnx"
+    export_onnx(build("bce", seed=1, **SMALL), path)
+    generator = build("bce", seed=2, **SMALL)
+    assert difference(generator, drawer(path), torch.eye(4)) > 1e-2
+    export_onnx(generator, path)
+    assert difference(generator, drawer(path), torch.eye(4)) < 1e-4
+
+
+# --- what is wrong is refused
+
+
+class Wrong(nn.Module):
+    """A generator and what is done to its images."""
+
+    def __init__(self, inner, change):
+        super().__init__()
+        self.inner, self.change, self.config = inner, change, inner.config
+
+    def forward(self, z, labels):
+        return self.change(self.inner(z, labels))
+
+
+WRONG = {
+    "brighter": lambda images: images + 1e-3,
+    "one pixel": lambda images: images + 2e-4 * F.pad(torch.ones(1, 1), (3, 28, 9, 22)),
+    "not a number": lambda images: images / images.new_zeros(()) * 0,
+    "another shape": lambda images: images[:, :1],
+    "a dimension more": lambda images: images[None],
+    "another order": lambda images: images.flip(0) + 0,
+    "one for all": lambda images: images.mean(0, keepdim=True).expand_as(images),
+}
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("change", WRONG.values(), ids=WRONG)
+def test_a_file_that_draws_other_images_is_not_written(tmp_path, monkeypatch, change, there):
+    path = tmp_path / "g.onnx"
+    if there:
+        path.write_text("the one before")
+    convert = cgan_lib.publish.onnx._convert
+    monkeypatch.setattr(cgan_lib.publish.onnx, "_convert", lambda generator: convert(Wrong(generator, change).eval()))
+    with pytest.raises(UserError, match=r"would draw other images .*nothing was written"):
+        export_onnx(build("bce", **SMALL), path)
+    assert names(tmp_path) == ({"g.onnx"} if there else set())
+    assert not there or path.read_text() == "the one before"
+
+
+def test_a_file_of_one_size_is_not_written(tmp_path, monkeypatch):
+    """As if the number of images had been taken for a constant."""
+    export = torch.onnx.export
+    monkeypatch.setattr(torch.onnx, "export", lambda *a, dynamic_axes, **options: export(*a, **options))
+    with pytest.raises(UserError, match="onnxruntime cannot run the ONNX file"):
+        export_onnx(build("bce", **SMALL), tmp_path / "g.onnx")
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_failure_leaves_no_file(tmp_path, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(cgan_lib.publish.onnx, "_difference", fail)
+    with pytest.raises(error):
+        export_onnx(build("bce", **SMALL), tmp_path / "g.onnx")
+    assert names(tmp_path) == set()
+
+
+def test_another_ending_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"g\.pt must end in \.onnx"):
+        export_onnx(build("bce", **SMALL), tmp_path / "g.pt")
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_a_missing_package_is_named_with_what_to_do(tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UserError, match=rf"^{package} is missing.*pip install onnx onnxruntime"):
+        export_onnx(build("bce", **SMALL), tmp_path / "g.onnx")
+    assert names(tmp_path) == set()
+
+
+# --- the demo site, but for what npm fetches; that it works is seen in tests/browser
+
+
+@pytest.fixture
+def runtime(monkeypatch):
+    """In place of npm: writes what it would fetch."""
+
+    def fetch(folder):
+        for name in demo_site.RUNTIME:
+            (folder / name).write_text("fetched")
+
+    monkeypatch.setattr(demo_site, "_fetch_runtime", fetch)
+
+
+SITE = {"index.html", "studio.js", "studio.css", "studio.json", "generator.onnx", *demo_site.RUNTIME}
+
+
+def test_a_site_is_complete_and_describes_its_generator(runtime, tmp_path, capsys):
+    assert demo_site.main(["--source", "bce", "--out", str(tmp_path / "site")]) == 0
+    assert "http.server" in capsys.readouterr().out
+    assert names(tmp_path) == {"site"}
+    assert names(tmp_path / "site") == SITE
+    said, generator = json.loads((tmp_path / "site" / "studio.json").read_text()), load_generator("bce")
+    assert said["engine"] == "onnx"
+    assert said["name"] == "bce"
+    assert said["class_names"] == list("0123456789")
+    assert {key: said[key] for key in ("latent_dim", "channels", "image_size")}.items() <= generator.config.items()
+    for way, expected in zip(said["directions"], directions(generator), strict=True):
+        assert torch.equal(torch.tensor(way["vector"]), expected.vector)
+    assert names(tmp_path / "site") >= {said["model"], said["runtime"]}
+    assert difference(generator, drawer(tmp_path / "site" / said["model"]), torch.eye(10)) < 1e-4
+
+
+def test_a_site_of_a_run_has_its_name_and_the_names_of_its_classes(runtime, finished, tmp_path):
+    folder = demo_site.make_site(str(finished.folder), tmp_path / "site")
+    said = json.loads((folder / "studio.json").read_text())
+    assert said["name"] == "bce"
+    assert said["class_names"] == list("0123456789")
+
+
+def test_what_the_page_refers_to_is_in_the_site(runtime, tmp_path):
+    import re
+
+    folder = demo_site.make_site("bce", tmp_path / "site")
+    page = (folder / "index.html").read_text()
+    references = re.findall(r'(?:src|href)="([^"#]+)"', page)
+    assert {name for name in references if not name.startswith("data:")} == {"studio.js", "studio.css"}
+    for file in ("index.html", "studio.js", "studio.css"):  # nothing from elsewhere, but the namespace of SVG
+        assert set(re.findall(r"https?://[\w.]+", (folder / file).read_text())) <= {"http://www.w3.org"}
+
+
+def test_a_site_is_replaced_and_an_empty_folder_filled(runtime, tmp_path):
+    (tmp_path / "site").mkdir()
+    demo_site.make_site("bce", tmp_path / "site")
+    (tmp_path / "site" / "old").touch()
+    demo_site.make_site("projection", tmp_path / "site")
+    assert names(tmp_path / "site") == SITE
+    assert json.loads((tmp_path / "site" / "studio.json").read_text())["name"] == "projection"
+    assert names(tmp_path) == {"site"}
+
+
+@pytest.mark.parametrize("content", ["thesis.txt", "studio.json", "file"])
+def test_what_is_no_site_is_not_touched(runtime, tmp_path, contents, content, capsys):
+    target = tmp_path / "site"
+    if content == "file":
+        target.write_text("mine")
+    else:
+        target.mkdir()
+        (target / content).write_text('{"engine": "onnx"}')
+    before = contents(tmp_path)
+    assert demo_site.main(["--out", str(target)]) == 2
+    assert "no site made by this tool" in capsys.readouterr().err
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("error", [UserError("no npm"), KeyboardInterrupt()])
+def test_a_failure_midway_leaves_the_site_before(runtime, tmp_path, monkeypatch, contents, error):
+    def fail(folder):
+        raise error
+
+    demo_site.make_site("bce", tmp_path / "site")
+    before = contents(tmp_path / "site")
+    monkeypatch.setattr(demo_site, "_fetch_runtime", fail)
+    with pytest.raises(type(error)):
+        demo_site.make_site("projection", tmp_path / "site")
+    assert contents(tmp_path / "site") == before
+    assert names(tmp_path) == {"site"}
+
+
+def test_without_npm_the_error_says_what_to_install(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert demo_site.main(["--source", "bce", "--out", str(tmp_path / "site")]) == 2
+    assert "npm is missing, which fetches onnxruntime-web: install Node.js" in capsys.readouterr().err
+    assert names(tmp_path) == set()
+
+
+def npm(files, code=0, stderr=""):
+    """In place of `subprocess.run`: an npm that packs these files."""
+
+    def run(command, cwd, **_):
+        if not code:
+            with tarfile.open(Path(cwd) / "onnxruntime-web-1.2.3.tgz", "w:gz") as package:
+                for name in files:
+                    (Path(cwd) / "one").write_text(name)
+                    package.add(Path(cwd) / "one", f"package/dist/{name}")
+        return subprocess.CompletedProcess(command, code, "", stderr)
+
+    return run
+
+
+@pytest.fixture
+def some_npm(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/npm")
+    return lambda *arguments, **options: monkeypatch.setattr(subprocess, "run", npm(*arguments, **options))
+
+
+def test_of_what_npm_packs_two_files_are_taken(tmp_path, some_npm):
+    some_npm([*demo_site.RUNTIME, "another.wasm"])
+    demo_site._fetch_runtime(tmp_path)
+    assert names(tmp_path) == set(demo_site.RUNTIME)
+    assert (tmp_path / demo_site.RUNTIME[1]).read_text() == demo_site.RUNTIME[1]
+
+
+def test_a_package_without_them_is_an_error(tmp_path, some_npm):
+    some_npm(demo_site.RUNTIME[:1])
+    with pytest.raises(UserError, match=r"onnxruntime-web-1\.2\.3\.tgz holds no ort-wasm-simd-threaded\.wasm"):
+        demo_site._fetch_runtime(tmp_path)
+
+
+def test_an_npm_that_cannot_fetch_is_an_error(tmp_path, some_npm):
+    some_npm([], code=1, stderr="npm error code ENOTFOUND\nnpm error more")
+    with pytest.raises(UserError, match=r"npm cannot fetch .* \(npm error code ENOTFOUND\): check the connection"):
+        demo_site._fetch_runtime(tmp_path)

@@ -1,0 +1,197 @@
+"""What a run leaves behind, read by TensorBoard's own reader and by an image library."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.plugins.hparams.metadata import parse_experiment_plugin_data, parse_session_start_info_plugin_data
+from tensorboard.summary.writer import event_file_writer
+from torch import nn
+
+from cgan_lib import generate, load_generator, open_run
+from cgan_lib.data import ImageData
+from cgan_lib.files import png
+from cgan_lib.runs.logbook import HPARAM_METRICS, Logbook, read_scalars
+from cgan_lib.sampling import real_grid, tile
+
+TAGS = {
+    "loss/G",
+    "loss/D",
+    "probability/D(x)",
+    "probability/D(G(z))",
+    "gradient_norm/G",
+    "gradient_norm/D",
+    "learning_rate/G",
+    "learning_rate/D",
+    "images_per_second",
+}
+SCORES = {"score/fid", "score/precision", "score/recall", "score/coverage", "score/as_requested"}
+
+
+def reader(folder):
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0})
+    events.Reload()
+    return events
+
+
+def raw_events(folder):
+    return [event for path in sorted(folder.glob("events.*")) for event in EventFileLoader(str(path)).Load()]
+
+
+def pixels(picture):
+    """A picture uint8 (3,H,W) in the layout of image files."""
+    return picture.permute(1, 2, 0).numpy()
+
+
+def test_every_curve_has_a_point_every_log_every_steps(finished):
+    events = reader(finished.folder)
+    assert set(events.Tags()["scalars"]) == TAGS | SCORES
+    for tag in TAGS:
+        points = events.Scalars(tag)
+        assert [point.step for point in points] == [5, 10, 15, 20, 25, 30, 35, 40]
+        assert np.isfinite([point.value for point in points]).all()
+
+
+def test_scores_have_a_point_at_every_checkpoint(finished):
+    events, curves = reader(finished.folder), finished.history()
+    for tag in SCORES:
+        points = events.Scalars(tag)
+        assert [point.step for point in points] == curves[tag][0].tolist() == [20, 40]
+        assert [point.value for point in points] == curves[tag][1].tolist()
+    for name in SCORES - {"score/fid", "score/as_requested"}:
+        assert ((curves[name][1] >= 0) & (curves[name][1] <= 1)).all()
+    assert ((curves["score/as_requested"][1] >= 0) & (curves["score/as_requested"][1] <= 100)).all()
+    assert (curves["score/fid"][1] > 0).all()
+
+
+def test_curves_hold_what_their_names_say(finished):
+    curves = finished.history()
+    assert set(curves) == TAGS | SCORES
+    for steps, values in (curves[name] for name in TAGS):
+        assert steps.tolist() == [5, 10, 15, 20, 25, 30, 35, 40]
+        assert len(values) == 8
+    assert curves["learning_rate/G"][1] == pytest.approx([finished.recipe.lr] * 8)
+    assert (curves["images_per_second"][1] > 0).all()
+    for name in ("probability/D(x)", "probability/D(G(z))"):
+        assert ((curves[name][1] > 0) & (curves[name][1] < 1)).all()
+
+
+def test_grids_are_in_tensorboard_as_fake_and_real(finished, digits):
+    for kind in ("fake", "real"):
+        events = reader(finished.folder / kind)
+        assert events.Tags()["images"] == ["samples"]
+        assert [image.step for image in events.Images("samples")] == [0, 20, 40]
+        last = events.Images("samples")[-1].encoded_image_string
+        picture = np.asarray(Image.open(io.BytesIO(last)))
+        large = np.asarray(Image.open(finished.pictures / f"{kind}_images_steps_000040.png"))
+        assert np.array_equal(picture, large[::2, ::2])
+    assert np.array_equal(picture, pixels(tile(real_grid(digits, seed=40))))
+
+
+def test_hyper_parameters_are_there_for_the_hparams_tab(finished):
+    events = reader(finished.folder)
+    plugin = events.PluginTagToContent("hparams")
+    assert "_hparams_/experiment" in plugin
+    written = parse_session_start_info_plugin_data(plugin["_hparams_/session_start_info"]).hparams
+    assert written["lr"].number_value == finished.recipe.lr
+    assert written["batch_size"].number_value == 8
+    assert written["model"].string_value == "bce"
+
+
+def test_the_hparams_tab_shows_metrics_of_which_each_is_a_curve(finished):
+    content = reader(finished.folder).PluginTagToContent("hparams")["_hparams_/experiment"]
+    shown = [metric.name.tag for metric in parse_experiment_plugin_data(content).metric_infos]
+    assert sorted(shown) == sorted(HPARAM_METRICS)
+    assert {"score/fid", "score/coverage", "score/as_requested", "loss/G", "loss/D"} <= set(shown)
+    curves = finished.history()
+    assert all(curves[name][0][-1] == 40 for name in shown)  # the tab shows the last point
+
+
+def test_there_is_one_graph_of_both_networks(finished):
+    graphs = [event.graph_def for event in raw_events(finished.folder) if event.graph_def]
+    assert len(graphs) == 1
+    assert reader(finished.folder).Tags()["graph"]
+    assert b"generator" in graphs[0]
+    assert b"discriminator" in graphs[0]
+
+
+def test_drawing_the_graph_moves_nothing(finished, digits, home):
+    generator, discriminator = finished.recipe.build()
+    before = [buffer.clone() for buffer in (*generator.buffers(), *discriminator.buffers())]
+    generator.train()
+    discriminator.eval()
+    logbook = Logbook(home / "logs" / "a" / "b" / "c", home / "pictures", finished.recipe, digits, step=0)
+    logbook.graph(generator, discriminator)
+    logbook.close()
+    assert (generator.training, discriminator.training) == (True, False)
+    after = [*generator.buffers(), *discriminator.buffers()]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_png_grids_have_ten_columns_a_row_for_each_class_and_double_size(finished):
+    names = {path.name for path in finished.pictures.iterdir()}
+    assert names == {f"{kind}_images_steps_0000{step}.png" for kind in ("fake", "real") for step in ("00", "20", "40")}
+    for path in finished.pictures.iterdir():
+        with Image.open(path) as image:
+            assert (image.size, image.mode, image.format) == ((2 * (10 * 30 + 2),) * 2, "RGB", "PNG")
+
+
+def test_grids_of_four_classes_in_colour_have_four_rows(finished, home):
+    class Colours(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.config = dict(num_classes=4, latent_dim=finished.recipe.latent_dim)
+            self.shift = nn.Parameter(torch.zeros(1))
+
+        def forward(self, z, labels):
+            return (labels.view(-1, 1, 1, 1) / 2 - 1 + self.shift).expand(-1, 3, 12, 12)
+
+    images = torch.zeros(8, 3, 12, 12, dtype=torch.uint8)
+    data = ImageData("colours", images, torch.arange(8) % 4, tuple("abcd"))
+    logbook = Logbook(home / "logs" / "a" / "b" / "c", home / "pictures", finished.recipe, data, step=0)
+    path, fake = logbook.grids(7, Colours())
+    logbook.close()
+    assert path.name == "fake_images_steps_000007.png"
+    assert fake.shape == (40, 3, 12, 12)
+    with Image.open(path) as image:
+        assert image.size == (2 * (10 * 14 + 2), 2 * (4 * 14 + 2))
+
+
+def test_saved_latents_and_labels_draw_exactly_the_last_grid_again(finished):
+    z = torch.from_numpy(np.load(finished.folder / "z_eval.npy"))
+    labels = torch.from_numpy(np.load(finished.folder / "labels_eval.npy"))
+    last = finished.pictures / "fake_images_steps_000040.png"
+    assert finished.grids[-1] == last
+    for generator in (
+        finished.generator,
+        open_run(finished.folder).generator,
+        load_generator(finished.folder / "generator.safetensors"),
+    ):
+        assert png(tile(generate(generator, labels, z=z))) == last.read_bytes()
+    assert all(torch.equal(a, b) for a, b in zip(finished.fixed_inputs(), (z, labels), strict=True))
+
+
+def test_png_draws_each_pixel_as_a_square():
+    picture = torch.arange(18, dtype=torch.uint8).view(3, 2, 3)
+    image = np.asarray(Image.open(io.BytesIO(png(picture, scale=3))))
+    assert np.array_equal(image, np.kron(pixels(picture), np.ones((3, 3, 1), dtype=np.uint8)))
+
+
+@pytest.mark.parametrize("resumed_at", [0, 10])
+def test_points_after_the_step_where_a_run_resumes_are_dropped(home, finished, digits, resumed_at, monkeypatch):
+    """The first process wrote on beyond its checkpoint, or died before there was any."""
+    # files of one process and second are read in the order of their numbers as text: 10 would come before 9
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(10))
+    folder = home / "logs" / "a" / "b" / "c"
+    for start, values in ((0, range(1, 26)), (resumed_at, range(101 + resumed_at, 131))):
+        logbook = Logbook(folder, home / "pictures", finished.recipe, digits, step=start)
+        for value in values:
+            logbook.scalars(value % 100, {"loss/G": value})
+        logbook.close()
+    steps, values = read_scalars(folder)["loss/G"]
+    assert steps.tolist() == list(range(1, 31))
+    assert values.tolist() == [*range(1, resumed_at + 1), *range(101 + resumed_at, 131)]

@@ -1,0 +1,295 @@
+"""A run that is killed at any moment, again and again, ends exactly like one that never was."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import pytest
+import torch
+
+from cgan_lib import UserError, load_generator, train
+from cgan_lib.cli import main
+from cgan_lib.runs.checkpoint import checkpoints
+from cgan_lib.runs.logbook import read_scalars
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes as Unix does")
+
+STEPS = 120
+RHYTHM = dict(log_every=5, grid_every=20, save_every=10)
+CURVES = {"loss/G", "loss/D", "probability/D(x)", "probability/D(G(z))", "gradient_norm/G", "gradient_norm/D"}
+SCORES = {"score/fid", "score/precision", "score/recall", "score/coverage", "score/as_requested"}
+# Who chooses the best generator of a run that is killed again and again
+SCORE = {"bce": "fid", "dropout": "losses"}
+DEATHS = random.Random(2024)
+MOMENTS = [
+    "before:recipe.json",
+    "after:fake_images_steps_000000.png",
+    "step:7",  # before the first checkpoint
+    "after:best_generator.safetensors",  # chosen at step 10, which has no checkpoint
+    "before:step_00000010.pt",  # the curves are on the disk up to step 10, a checkpoint is not
+    f"step:{DEATHS.randint(11, 50)}",
+    "sleep:step_00000060.pt",
+    "after:step_00000070.pt",  # before old ones are deleted
+    "outside:step_00000080.pt",
+    f"step:{DEATHS.randint(101, 119)}",
+    "before:fake_images_steps_000120.png",
+    "before:generator.safetensors",
+    "never",
+]
+
+
+class Nursery:
+    """Trains in processes that are killed; see killed_training.py."""
+
+    def __init__(self):
+        program = [sys.executable, str(Path(__file__).with_name("killed_training.py"))]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "CGAN_PROFILE": "ci"}
+        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(program, env=environment, text=True, bufsize=1, **pipes)
+
+    def start(self, home: Path, moment: str, **arguments) -> int:
+        """Begin to train; returns the process id."""
+        self.process.stdin.write(json.dumps(dict(home=str(home), moment=moment, **arguments)) + "\n")
+        return int(self.process.stdout.readline())
+
+    def end(self) -> int:
+        """Wait for the process that was started last; returns its exit code."""
+        return int(self.process.stdout.readline())
+
+    def train(self, home: Path, moment: str = "never", **arguments) -> int:
+        """Train until the end, or until killed at `moment`; returns the exit code."""
+        process = self.start(home, moment, **arguments)
+        kind, _, name = moment.partition(":")
+        if kind in ("sleep", "outside"):
+            wait_for(lambda: list(home.rglob(f".{name}.partial" if kind == "sleep" else name)))
+            time.sleep(DEATHS.uniform(0, 0.03))
+            os.kill(process, signal.SIGKILL)
+        return self.end()
+
+
+@pytest.fixture(scope="module")
+def nursery():
+    nursery = Nursery()
+    yield nursery
+    nursery.process.stdin.close()
+    nursery.process.wait()
+
+
+def wait_for(condition, seconds: float = 60):
+    """What `condition()` gives as soon as that is true."""
+    end = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)
+    return result
+
+
+def newest(folder: Path) -> dict:
+    state = torch.load(checkpoints(folder / "checkpoints")[-1], weights_only=True)
+    del state["seconds"]  # the one thing that depends on the clock
+    return state
+
+
+def assert_identical(one, other, where="state"):
+    """Every tensor and number, bit for bit."""
+    assert type(one) is type(other), where
+    if isinstance(one, torch.Tensor):
+        assert one.dtype == other.dtype, where
+        assert torch.equal(one, other), where
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_identical(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for index, pair in enumerate(zip(one, other, strict=True)):
+            assert_identical(*pair, f"{where}.{index}")
+    else:
+        assert one == other, where
+
+
+def assert_same_run(folder: Path, other: Path):
+    """The same networks, average, optimisers, weight files and curves."""
+    assert_identical(newest(folder), newest(other))
+    for name in ("generator.safetensors", "best_generator.safetensors"):
+        paths = [some / name for some in (folder, other)]
+        assert paths[0].is_file() == paths[1].is_file(), name
+        if paths[0].is_file():
+            assert_identical(*(load_generator(path).state_dict() for path in paths))
+    curves, expected = read_scalars(folder), read_scalars(other)
+    assert curves.keys() == expected.keys()
+    for name, (steps, values) in curves.items():
+        assert steps.tolist() == expected[name][0].tolist(), name
+        if name in CURVES | SCORES:
+            assert values.tolist() == expected[name][1].tolist(), name
+
+
+@pytest.fixture(scope="module")
+def homes(nursery, tmp_path_factory, tiny):
+    """Two homes with the runs `bce` and `dropout`: one never interrupted, one killed at MOMENTS or some of them."""
+    whole, killed = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("killed")
+    for recipe, moments in (("bce", MOMENTS), ("dropout", MOMENTS[4:8] + MOMENTS[-1:])):
+        print(f"the processes of {recipe} die at", moments)
+        settings = dict(recipe=recipe, score=SCORE[recipe], steps=STEPS, **tiny, **RHYTHM)
+        assert nursery.train(whole, **settings) == 0
+        codes = [nursery.train(killed, moment, **settings) for moment in moments]
+        assert dict(zip(moments, codes, strict=True)) == {m: 0 if m == "never" else -9 for m in moments}
+    return whole, killed
+
+
+@pytest.mark.parametrize("recipe", ["bce", "dropout"])  # the discriminator of `dropout` draws random numbers
+def test_killed_again_and_again_a_run_ends_bit_identical_to_an_uninterrupted_one(homes, recipe):
+    whole, killed = (home / "logs" / "digits" / recipe / "ci" for home in homes)
+    assert_same_run(killed, whole)
+    assert (newest(killed)["step"], newest(killed)["chosen_by"]) == (STEPS, SCORE[recipe])
+    assert (killed / "best_generator.safetensors").is_file()
+    pictures = [home / "output_images" / "DIGITS" / recipe / "ci" for home in homes]
+    names = [sorted(path.name for path in folder.glob("*.png")) for folder in pictures]
+    assert names[0] == names[1]
+    for name in names[0]:
+        assert (pictures[0] / name).read_bytes() == (pictures[1] / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes"),
+    [
+        ("projection", dict(feature_dim=8, n_dis=2)),  # spectral norm has vectors of its own
+        ("relativistic", dict(lr_halved_at=15)),  # a penalty every 8 steps
+        ("dcgan64_progressive", dict(image_size=32, grow_every=10)),
+    ],
+)
+def test_a_run_with_a_rhythm_of_its_own_that_was_killed_ends_bit_identical_too(
+    nursery, tmp_path, recipe, changes, tiny
+):
+    settings = dict(recipe=recipe, steps=40, **tiny, **RHYTHM, **changes)
+    for home, moments in (("whole", ()), ("killed", ("step:17", "before:step_00000030.pt"))):
+        for moment in moments:
+            assert nursery.train(tmp_path / home, moment, **settings) == -9
+        assert nursery.train(tmp_path / home, **settings) == 0
+    assert_same_run(*(tmp_path / home / "logs" / "digits" / recipe / "ci" for home in ("killed", "whole")))
+
+
+def steps_of(name: str) -> list[int]:
+    """The steps at which a curve of a whole run has its points."""
+    every = RHYTHM["save_every" if name in SCORES else "log_every"]
+    return list(range(every, STEPS + 1, every))
+
+
+@pytest.mark.parametrize("recipe", ["bce", "dropout"])
+def test_curves_of_a_killed_run_have_each_step_once_and_in_order(homes, recipe):
+    curves = read_scalars(homes[1] / "logs" / "digits" / recipe / "ci")
+    assert curves.keys() >= CURVES | SCORES
+    for name, (steps, _) in curves.items():
+        assert steps.tolist() == steps_of(name), name
+
+
+def test_a_killed_run_leaves_nothing_half_written(homes):
+    assert [path for path in homes[1].rglob("*") if path.suffix in (".partial", ".damaged")] == []
+
+
+@pytest.fixture(scope="module")
+def board(homes):
+    """A function: what a real TensorBoard server, with the data server that it chooses, answers to a request."""
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(homes[1] / "logs"), "--port", "0"]
+    options = ["--host", "127.0.0.1", "--samples_per_plugin", "images=1000"]
+    with subprocess.Popen(command + options, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        try:
+            printed = iter(server.stdout.readline, "")
+            address = next(found[0] for line in printed if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
+            direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+            def get(request: str, **parameters):
+                query = urllib.parse.urlencode(parameters)
+                with direct.open(f"{address}/data/plugin/{request}?{query}", timeout=30) as answer:
+                    return json.load(answer)
+
+            yield get
+        finally:
+            server.terminate()
+
+
+@pytest.mark.parametrize("recipe", ["bce", "dropout"])
+def test_tensorboard_shows_each_step_of_a_killed_run_once_and_in_order(board, recipe):
+    run = f"digits/{recipe}/ci"
+    tags = wait_for(lambda: board("scalars/tags").get(run))
+    assert tags.keys() >= CURVES | SCORES
+
+    def steps(tag):
+        return [step for _, step, _ in board("scalars/scalars", run=run, tag=tag)]
+
+    wait_for(lambda: steps("loss/G")[-1] == STEPS)  # it reads the files bit by bit
+    for tag in tags:
+        assert steps(tag) == steps_of(tag), tag
+    for kind in ("fake", "real"):
+        images = board("images/images", run=f"{run}/{kind}", tag="samples", sample=0)
+        assert [image["step"] for image in images] == list(range(0, STEPS + 1, 20))
+
+
+def test_a_run_made_longer_is_the_same_as_one_that_was_long_from_the_start(nursery, home, homes, tiny):
+    for steps in (47, STEPS):  # 47: neither a checkpoint nor a point of the curves is due there
+        assert nursery.train(home, recipe="dropout", score="losses", steps=steps, **tiny, **RHYTHM) == 0
+    folder, whole = (place / "logs" / "digits" / "dropout" / "ci" for place in (home, homes[0]))
+    assert_identical(newest(folder), newest(whole))
+    curves = read_scalars(folder)
+    for name in ("loss/G", "score/fid"):
+        assert curves[name][0].tolist() == sorted([*steps_of(name), 47])
+
+
+def test_a_run_made_longer_chooses_its_best_generator_as_one_that_was_long_from_the_start(nursery, tmp_path, tiny):
+    settings = dict(recipe="bce", score="losses", **tiny, **RHYTHM)
+    for steps in (7, 10):  # no point of the curves is due at 7
+        assert nursery.train(tmp_path / "longer", steps=steps, **settings) == 0
+    assert nursery.train(tmp_path / "whole", steps=10, **settings) == 0
+    longer, whole = (newest(tmp_path / home / "logs" / "digits" / "bce" / "ci") for home in ("longer", "whole"))
+    assert_identical(longer["best"], whole["best"])
+
+
+def test_another_learning_rate_for_a_killed_run_is_refused_and_nothing_changes(nursery, home, tiny, contents):
+    assert nursery.train(home, "step:25", recipe="bce", steps=STEPS, **tiny, **RHYTHM) == -9
+    before = contents(home)
+    with pytest.raises(UserError, match=r"is a run of another recipe \(lr is .* there, not 0\.5\)"):
+        train("bce", lr=0.5, steps=STEPS, **tiny, **RHYTHM)
+    assert contents(home) == before
+
+
+def test_a_second_process_on_the_same_run_is_refused_while_the_first_one_trains(nursery, home, tiny):
+    folder = home / "logs" / "digits" / "bce" / "ci"
+    first = nursery.start(home, "never", recipe="bce", steps=100_000, **tiny, **RHYTHM)
+    wait_for(lambda: checkpoints(folder / "checkpoints"))
+    with pytest.raises(UserError, match="another process is training logs/digits/bce/ci"):
+        train("bce", steps=100_000, **tiny, **RHYTHM)
+    os.kill(first, signal.SIGKILL)
+    assert nursery.end() == -9  # the first was not disturbed
+    step = newest(folder)["step"]
+    assert train("bce", steps=step + 1, **tiny, **RHYTHM).step == step + 1  # nor does its lock outlive it
+
+
+def test_ctrl_c_ends_the_command_with_130_and_the_same_command_goes_on_to_the_same_end(nursery, home, tiny):
+    steps = 150
+    options = {"run": "stopped", "steps": steps, **tiny, **RHYTHM}
+    arguments = ["train", "dropout"]
+    for name, value in options.items():
+        arguments += [f"--{name.replace('_', '-')}", str(value)]
+    command = [sys.executable, "-m", "cgan_lib", *arguments]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    folder = home / "logs" / "digits" / "dropout" / "stopped"
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: checkpoints(folder / "checkpoints"))
+        process.send_signal(signal.SIGINT)
+        printed = process.communicate()[0]
+    assert process.returncode == 130
+    stopped_at = newest(folder)["step"]
+    assert 10 <= stopped_at < steps
+    assert f"Stopped at step {stopped_at} of {steps}" in printed
+    assert (folder / "generator.safetensors").is_file()
+    assert main(arguments) == 0
+    assert nursery.train(home, recipe="dropout", **options | {"run": "whole"}) == 0
+    assert_identical(newest(folder), newest(folder.with_name("whole")))
