@@ -4,29 +4,33 @@
 
 The plain way is what tutorials do, with the same networks, batch, loss and average: torchvision data set
 with per-sample transforms, DataLoader, fp32, Adam as it comes, gradients of everything, losses read every step.
-Prints a Markdown table of medians.
+Prints a Markdown table of medians, which README quotes, and with all recipes keeps it in benchmarks/results/.
 """
 
 import argparse
 import copy
 import itertools
+import json
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import torch
 from torch import nn
 from torchvision import datasets, transforms
 
 from cgan_lib.data import batches, load_data
+from cgan_lib.files import write_atomically
 from cgan_lib.losses import LOSSES
 from cgan_lib.models import layers
 from cgan_lib.paths import home
 from cgan_lib.recipes import RECIPES, Recipe, get_recipe
 from cgan_lib.training import Trainer
 
+RESULTS = Path(__file__).resolve().parent / "results" / "throughput.json"
 STEPS_A_TURN = 4
 WARM_UP_TURNS = 2
 
@@ -114,9 +118,9 @@ def time_turn(steps: Iterator, device: torch.device) -> float:
 
 def compare(recipe: Recipe, device: torch.device, rounds: int) -> dict[str, float]:
     """Median milliseconds a step of both ways, taking turns, and the median of the ratios pair by pair."""
-    ways: dict[str, Callable] = {"plain": plain_steps, "ours": our_steps}
-    runs = {name: way(recipe, device) for name, way in ways.items()}
-    times: dict[str, list[float]] = {name: [] for name in ways}
+    kinds: dict[str, Callable] = {"plain": plain_steps, "ours": our_steps}
+    runs = {name: steps(recipe, device) for name, steps in kinds.items()}
+    times: dict[str, list[float]] = {name: [] for name in kinds}
     for turn in range(WARM_UP_TURNS + rounds):
         for name, steps in runs.items():
             seconds = time_turn(steps, device)
@@ -127,8 +131,18 @@ def compare(recipe: Recipe, device: torch.device, rounds: int) -> dict[str, floa
     return medians | {"ratio": statistics.median(ratios)}
 
 
+def table(rows: list[dict]) -> str:
+    """The measurements as a Markdown table."""
+    lines = ["| recipe | batch | plain (ms) | ours (ms) | faster | images/s |", "|---|---:|---:|---:|---:|---:|"]
+    for row in rows:
+        rate = 1000 * row["batch"] / row["ours"]
+        times = f"{row['plain']:.1f} | {row['ours']:.1f} | {row['ratio']:.2f}× | {rate:,.0f}"
+        lines.append(f"| `{row['recipe']}` | {row['batch']} | {times} |")
+    return "".join(f"{line}\n" for line in lines)
+
+
 def main() -> None:
-    """Print the table for the recipes asked for."""
+    """Measure the recipes asked for and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ours = [name for name, r in RECIPES.items() if not name.endswith("_published") and not r.grow_every]
     parser.add_argument("recipes", nargs="*", default=ours)  # (a growing recipe has no typical step)
@@ -136,18 +150,15 @@ def main() -> None:
     options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     machine = torch.cuda.get_device_name() if device.type == "cuda" else f"{os.cpu_count()}-core CPU"
-    print(f"One training step on a {machine}, torch {torch.__version__}, Python {platform.python_version()}\n")
-    print("| recipe | batch | plain (ms) | ours (ms) | faster | images/s |")
-    print("|---|---:|---:|---:|---:|---:|")
+    rows = []
     for name in options.recipes:
         recipe = get_recipe(name)
-        result = compare(recipe, device, options.rounds)
-        rate = 1000 * recipe.batch_size / result["ours"]
-        print(
-            f"| `{name}` | {recipe.batch_size} | {result['plain']:.1f} | {result['ours']:.1f} "
-            f"| {result['ratio']:.2f}× | {rate:,.0f} |",
-            flush=True,
-        )
+        rows.append({"recipe": name, "batch": recipe.batch_size, **compare(recipe, device, options.rounds)})
+    print(f"One training step on a {machine}, torch {torch.__version__}, Python {platform.python_version()}\n")
+    print(table(rows), end="")
+    if options.recipes == ours:
+        results = {"machine": machine, "torch": torch.__version__, "rounds": options.rounds, "rows": rows}
+        write_atomically(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":
