@@ -315,7 +315,7 @@ def penalties(monkeypatch):
 def test_a_penalty_comes_every_kth_step_and_is_then_k_times_as_strong(
     changes, expected, precision, penalties, tiny, digits
 ):
-    trainer = make(digits, "bce", loss="counted", **tiny | changes | dict(precision=precision))
+    trainer = make(digits, "dropout", loss="counted", **tiny | changes | dict(precision=precision))
     weights, gradients = next(trainer.discriminator.parameters()), []
     trainer.fit(6, lambda metrics: gradients.append(weights.grad.unique().tolist()) or True)
     assert gradients == [[value] for value in expected]
@@ -326,7 +326,7 @@ def test_a_penalty_comes_every_kth_step_and_is_then_k_times_as_strong(
 def test_a_penalty_is_given_the_batch_its_labels_and_fakes_without_a_graph_in_full_precision(
     precision, penalties, tiny, digits
 ):
-    trainer = make(digits, "bce", loss="counted", **tiny | dict(precision=precision))
+    trainer = make(digits, "projection", loss="counted", **tiny | dict(precision=precision))
     trainer.fit(1)
     real, labels = next(batches(trainer.data, 8, seed=0))
     ((seen, fake, seen_labels, autocast),) = penalties
@@ -350,7 +350,7 @@ def test_a_penalty_of_weight_zero_is_none(tiny, digits, monkeypatch):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_fakes_have_the_labels_of_the_batch_where_the_loss_pairs_them_and_random_ones_elsewhere(loss, tiny, digits):
-    trainer = make(digits, "bce", loss=loss, **tiny | dict(batch_size=32))
+    trainer = make(digits, "projection", loss=loss, **tiny | dict(batch_size=32))
     asked, judged = [], []
     trainer.generator.register_forward_hook(lambda network, inputs, images: asked.append(inputs[1]))
     trainer.discriminator.register_forward_hook(lambda network, inputs, logits: judged.append(inputs[1]))
