@@ -3,25 +3,29 @@
 import json
 import pickle
 import warnings
+from collections import ChainMap
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from cgan_lib.errors import UserError
+from cgan_lib.errors import UserError, unknown
 from cgan_lib.files import first_line, write_atomically
-from cgan_lib.models import MODELS
+from cgan_lib.models import MODELS, family_of
+from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.paths import locate, make_folder
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
-CONFIG_FILE = "generator_config.json"
+CONFIG_FILES = ("config.json", "generator_config.json")  # ours, and those of older folders and of others
 # In a folder, the first of these that is there is read; then any other weight file, if there is only one
 PREFERRED = ("model.safetensors", "generator.safetensors", "best_generator.pth", "mnist_cgan_generator.pth")
 PRETRAINED = Path(__file__).parent / "pretrained"
 OTHER_NAMES = {"noise_dim": "latent_dim", "img_size": "image_size", "base_channels_g": "base_channels"}
 HUB = "hf://"
+Descriptions = dict[str, dict[str, Any] | None]  # the file that says it → what it says; None when it cannot be read
 
 
 def pretrained() -> list[str]:
@@ -29,21 +33,22 @@ def pretrained() -> list[str]:
     return sorted(path.stem for path in PRETRAINED.glob("*.safetensors"))
 
 
-def save_generator(
-    generator: nn.Module, path: Path, model: str, *, half: bool = False, **facts: str | int | float
-) -> Path:
-    """Write a generator of the family `model` as safetensors: its weights, constructor arguments and some `facts`.
+def save_generator(generator: ConditionalGenerator, path: Path, *, half: bool = False, **facts: Any) -> Path:
+    """Write a generator as safetensors: its weights, what it is made of, what it draws, and some `facts`.
 
-    `half` stores float16, half the size and good enough to draw with.
+    `half` stores float16, half the size and good enough to draw with. `UserError` for one of no family in `MODELS`.
     """
     from safetensors.torch import save
 
-    metadata = {"model": model, "config": json.dumps(generator.config)}
-    content = save(
-        state_to_store(generator, half), metadata=metadata | {name: str(value) for name, value in facts.items()}
-    )
+    about = {
+        "model": family_of(generator),
+        "config": json.dumps(generator.config),
+        "dataset": generator.dataset,
+        "class_names": json.dumps(generator.class_names, ensure_ascii=False),
+    }
+    metadata = about | {name: str(value) for name, value in facts.items()}
     make_folder(path.parent)
-    write_atomically(path, content)
+    write_atomically(path, save(state_to_store(generator, half), metadata=metadata))
     return path
 
 
@@ -53,51 +58,40 @@ def state_to_store(network: nn.Module, half: bool) -> dict[str, Tensor]:
     return {name: t.half() if half and t.is_floating_point() else t for name, t in state.items()}
 
 
-def load_generator(source: str | Path, device: str | torch.device = "cpu") -> nn.Module:
+def load_generator(
+    source: str | Path, device: str | torch.device = "cpu", *, model: str | None = None
+) -> ConditionalGenerator:
     """A generator from a weight file, a folder, the Hugging Face hub (`hf://owner/name`), or shipped with the library.
 
     Reads `.safetensors` and PyTorch state dicts (also inside a training checkpoint, averaged weights first), those of
     `VioletaR/cgan-mnist` included. What it is made of is read off the names and shapes of the tensors; a
-    configuration beside them that says otherwise is reported and overruled. `UserError` for anything else.
+    configuration beside them that says otherwise is reported and overruled. It is of the family `model`, or that which
+    the file or its configuration declares, where the tensors fit several. `UserError` for anything else.
     """
-    if str(source).startswith(HUB):
-        return load_generator(_download(str(source).removeprefix(HUB)), device)
     path = _existing(source)
-    declared = {}  # where it says so → constructor arguments
+    described: Descriptions = {}
     if path.is_dir():
-        path, declared = _file_in(path), _read_config(path)
-    state, metadata = _read(path)
-    if "config" in metadata:
-        declared[path.name] = _parse(metadata["config"], path)
-    model, state = _recognise(state, path)
-    return _build(model, state, declared, path).to(device).eval()
+        path, described = _file_in(path), _described_beside(path)
+    content, metadata = _read(path)
+    described = _described_inside(metadata, path) | described
+    fitting, state = _recognise(content, path)
+    family = _choose(fitting, model, described, path)
+    generator = _build(family, state, path)
+    _name(generator, described)
+    for complaint in _complaints(generator, family, described):
+        warnings.warn(f"{complaint}: the tensors of {path.name} were believed.", stacklevel=2)
+    return generator.to(device).eval()
 
 
 def facts(path: str | Path) -> dict[str, str]:
-    """What a `.safetensors` file of ours says about itself: model, config, and for shipped ones steps and seconds."""
+    """What a `.safetensors` file of ours says about itself: model, config, data set, and for shipped ones its cost."""
     return _read(_existing(path))[1]
 
 
-def _build(model: str, state: dict[str, Tensor], declared: dict[str, dict[str, Any]], path: Path) -> nn.Module:
-    family = MODELS[model].generator
-    try:
-        config = family.infer_config(state)
-        generator = family(**config)
-        generator.load_state_dict(state)
-    except (UserError, RuntimeError, TypeError, ValueError, ArithmeticError, LookupError) as error:
-        raise UserError(
-            f"{path} looks like a {model} generator but does not fit it ({first_line(error)}): export it again."
-        ) from error
-    for place, arguments in declared.items():
-        believed = {name: value for name, value in config.items() if arguments.get(name, value) != value}
-        if believed:
-            wrong = ", ".join(f"{name}={arguments[name]!r} (is {value})" for name, value in believed.items())
-            warnings.warn(f"{place} says {wrong}: the tensors of {path.name} were believed.", stacklevel=3)
-    return generator
-
-
 def _existing(source: str | Path) -> Path:
-    """The file or folder meant by a path or by the name of a shipped generator."""
+    """The file or folder meant by a path, by `hf://owner/name`, or by the name of a shipped generator."""
+    if str(source).startswith(HUB):
+        return _download(str(source).removeprefix(HUB))
     path = locate(source)
     if not path.exists() and str(source) in pretrained():
         return PRETRAINED / f"{source}.safetensors"
@@ -120,20 +114,29 @@ def _file_in(folder: Path) -> Path:
     return files[0]
 
 
-def _read_config(folder: Path) -> dict[str, dict[str, Any]]:
-    path = folder / CONFIG_FILE
-    return {CONFIG_FILE: _parse(path.read_bytes(), path)} if path.is_file() else {}
+def _described_beside(folder: Path) -> Descriptions:
+    """What the configuration files of a folder say."""
+    return {name: _parse((folder / name).read_bytes()) for name in CONFIG_FILES if (folder / name).is_file()}
 
 
-def _parse(text: str | bytes, path: Path) -> dict[str, Any]:
-    """A configuration with our names of its fields; one that cannot be read is reported and does without."""
+def _described_inside(metadata: dict[str, str], path: Path) -> Descriptions:
+    """What the metadata of a weight file say."""
+    said = _parse(metadata.get("config", "{}"))
+    names = _parse(f'{{"class_names": {metadata.get("class_names", "null")}}}')
+    if said is None or names is None:
+        return {path.name: None}
+    others = {name: metadata[name] for name in ("model", "dataset") if name in metadata}
+    return {path.name: said | others | names}
+
+
+def _parse(text: str | bytes) -> dict[str, Any] | None:
+    """A configuration with our names of its fields; None for one that cannot be read."""
     try:
         config = json.loads(text)
-        config |= config.pop("arguments", {})  # our own files keep them apart from the rest
-        return {OTHER_NAMES.get(name, name): value for name, value in config.items()}
+        config |= config.pop("arguments", {})  # older folders keep them apart from the rest
+        return {OTHER_NAMES.get(name, name): value for name, value in config.items() if value is not None}
     except (ValueError, TypeError, AttributeError):
-        warnings.warn(f"the configuration in {path.name} cannot be read: the tensors were believed.", stacklevel=3)
-        return {}
+        return None
 
 
 def _read(path: Path) -> tuple[dict, dict[str, str]]:
@@ -159,32 +162,83 @@ def _read(path: Path) -> tuple[dict, dict[str, str]]:
     return state, {}
 
 
-def _recognise(content: dict, path: Path) -> tuple[str, dict[str, Tensor]]:
-    """The family and the state dict of a generator in `content`, which may hold several under names."""
-    families = {name: _names(family.generator) for name, family in MODELS.items()}
+def _recognise(content: dict, path: Path) -> tuple[list[str], dict[str, Tensor]]:
+    """The state dict of a generator in `content`, which may hold several under names, and the families that it fits."""
     found = list(_state_dicts(content))
-    for state in found:
-        for model, names in families.items():
-            if names(state) == set(state):
-                return model, state
     if not found:
         raise UserError(f"{path} holds no state dict: save torch.save(generator.state_dict(), path).")
-    raise _unrecognised(found[0], {name: names(found[0]) for name, names in families.items()}, path)
+    for state in found:
+        if fitting := [model for model in MODELS if _names(model, state) == set(state)]:
+            return fitting, state
+    raise _unrecognised(found[0], path)
 
 
-def _names(generator: type[nn.Module]):
-    """A function: state dict → the names that a generator of this family and of its size would have."""
+def _choose(fitting: list[str], wanted: str | None, described: Descriptions, path: Path) -> str:
+    """Of the families that fit: the one asked for, else the one that is declared, else the only one."""
+    if wanted is not None and wanted not in MODELS:
+        raise unknown("model", wanted, MODELS)
+    if wanted is not None and wanted not in fitting:
+        raise UserError(f"{path} holds no {wanted} generator: its tensors are those of {' or '.join(fitting)}.")
+    declared = [family for said in described.values() if (family := _declared(said or {})) in fitting]
+    if not wanted and not declared and len(fitting) > 1:
+        raise UserError(
+            f"the tensors of {path} fit several families, {', '.join(fitting)}, and it does not say which: "
+            f"name one, load_generator({path.name!r}, model={fitting[0]!r})."
+        )
+    return wanted or (declared or fitting)[0]
 
-    def names(state: dict[str, Tensor]) -> set[str]:
-        try:
-            config = generator.infer_config(state)
-            with torch.device("meta"):
-                return set(generator(**config).state_dict())
-        except Exception:  # the shapes of some other network
-            with torch.device("meta"):
-                return set(generator().state_dict())
 
-    return names
+def _declared(said: dict[str, Any]) -> str | None:
+    """The family that a description names, itself or by the class of its generator."""
+    of_class = (name for name, family in MODELS.items() if family.generator.__name__ == said.get("class"))
+    return said.get("model") or next(of_class, None)
+
+
+def _build(model: str, state: dict[str, Tensor], path: Path) -> ConditionalGenerator:
+    family = MODELS[model].generator
+    try:
+        generator = family(**family.infer_config(state))
+        generator.load_state_dict(state)
+    except (UserError, RuntimeError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        raise UserError(
+            f"{path} looks like a {model} generator but does not fit it ({first_line(error)}): export it again."
+        ) from error
+    return generator
+
+
+def _name(generator: ConditionalGenerator, described: Descriptions) -> None:
+    """Tell a generator what it draws, by the first description that says so."""
+    said = ChainMap(*(said for said in described.values() if said))
+    generator.dataset = str(said.get("dataset", ""))
+    with suppress(UserError, TypeError):  # of another length, or no list: reported like whatever else is wrong
+        generator.class_names = said.get("class_names", generator.class_names)
+
+
+def _complaints(generator: ConditionalGenerator, model: str, described: Descriptions) -> Iterator[str]:
+    """What descriptions say that is not so."""
+    actual = {**generator.describe(), "model": model}
+    del actual["dataset"]  # nothing that could be checked
+    for place, said in described.items():
+        if said is None:
+            yield f"the configuration in {place} cannot be read"
+            continue
+        wrong = {name: value for name, value in actual.items() if said.get(name, value) != value}
+        if wrong:
+            yield f"{place} says " + ", ".join(f"{name}={said[name]!r} (is {value!r})" for name, value in wrong.items())
+
+
+def _names(model: str, state: dict[str, Tensor]) -> set[str]:
+    """The names that a generator of this family has, of the size of `state`."""
+    generator = MODELS[model].generator
+    try:
+        return _names_with(generator, generator.infer_config(state))
+    except Exception:  # the shapes of some other network
+        return _names_with(generator, {})
+
+
+def _names_with(generator: type[ConditionalGenerator], arguments: dict[str, int]) -> set[str]:
+    with torch.device("meta"):
+        return set(generator(**arguments).state_dict())
 
 
 def _state_dicts(content: dict) -> Iterator[dict[str, Tensor]]:
@@ -203,7 +257,8 @@ def _unwrapped(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix("module."): tensor for name, tensor in state.items() if name != "n_averaged"}
 
 
-def _unrecognised(state: dict[str, Tensor], families: dict[str, set[str]], path: Path) -> UserError:
+def _unrecognised(state: dict[str, Tensor], path: Path) -> UserError:
+    families = {model: _names(model, state) for model in MODELS}
     closest = max(families, key=lambda model: len(families[model] & set(state)) - len(families[model] ^ set(state)))
     missing, extra = sorted(families[closest] - set(state)), sorted(set(state) - families[closest])
     differences = [

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from cgan_lib import UserError, evaluate, generate, load_data, load_generator, train
-from cgan_lib.evaluation.classifier import SHIPPED, load_classifier, save_classifier, share_right, train_classifier
+from cgan_lib.evaluation.classifier import SHIPPED, accuracy, load_classifier, save_classifier, train_classifier
 from cgan_lib.files import png, write_atomically
 from cgan_lib.paths import home
 from cgan_lib.sampling import tile
@@ -32,7 +32,7 @@ def ship_classifiers(datasets: list[str]) -> None:
         if data.name != dataset:
             raise UserError(f"{dataset} is not at hand: its classifier cannot be trained.")
         save_classifier(train_classifier(data), SHIPPED / f"{dataset}.safetensors", half=True)
-        right = share_right(load_classifier(dataset), load_data(dataset, train=False))
+        right = accuracy(load_classifier(dataset), load_data(dataset, train=False))
         print(f"classifier of {dataset}: {right:.2f}% of the real test images")
 
 
@@ -45,7 +45,7 @@ def ship_generator(recipe: str, seconds: float) -> None:
             left = (seconds - run.seconds) * run.step / run.seconds
             run = train(recipe, run="shipped", steps=run.step + max(round(left / 2), 50))
         path = PRETRAINED / f"{recipe}.safetensors"
-        save_generator(run.generator, path, run.recipe.model, half=True, steps=run.step, seconds=round(run.seconds))
+        save_generator(run.generator, path, half=True, steps=run.step, seconds=round(run.seconds))
         z, labels = run.fixed_inputs()
         picture = png(tile(generate(load_generator(path), labels, z=z)), scale=2 if run.recipe.image_size < 64 else 1)
         write_atomically(GALLERY / f"{recipe}.png", picture)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from torch import nn
 
+from cgan_lib.errors import UserError
 from cgan_lib.models.concat import (
     BCEDiscriminator,
     BCEGenerator,
@@ -17,6 +18,7 @@ from cgan_lib.models.concat import (
     SpatialGenerator,
 )
 from cgan_lib.models.dcgan64 import DCGAN64Discriminator, DCGAN64Generator, GrowingDiscriminator, GrowingGenerator
+from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.models.projection import (
     ProjectionDiscriminator,
     ProjectionGenerator,
@@ -28,7 +30,7 @@ from cgan_lib.models.projection import (
 class Family(NamedTuple):
     """The two networks of one architecture, as classes."""
 
-    generator: type[nn.Module]
+    generator: type[ConditionalGenerator]
     discriminator: type[nn.Module]
     options: tuple[str, ...] = ()
     """fields of a recipe that only some discriminators take"""
@@ -36,7 +38,7 @@ class Family(NamedTuple):
     """both networks have `grow(stage)`"""
 
 
-MODELS = {
+MODELS: dict[str, Family] = {
     "bce": Family(BCEGenerator, BCEDiscriminator),
     "dropout": Family(DropoutGenerator, DropoutDiscriminator),
     "spatial": Family(SpatialGenerator, SpatialDiscriminator),
@@ -45,3 +47,13 @@ MODELS = {
     "projection": Family(ProjectionGenerator, ProjectionDiscriminator, ("feature_dim",)),
     "residual": Family(ResidualGenerator, ResidualDiscriminator, ("feature_dim",)),
 }
+
+
+def family_of(generator: nn.Module) -> str:
+    """The name in `MODELS` of the family of a generator; `UserError` when it is in none."""
+    for name, family in MODELS.items():
+        if family.generator is type(generator):
+            return name
+    raise UserError(
+        f"{type(generator).__name__} is no family known here, so nothing could read what is written: add it to MODELS."
+    )

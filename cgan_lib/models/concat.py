@@ -75,7 +75,6 @@ class BCEGenerator(ConditionalGenerator):
 
     @staticmethod
     def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
-        """The constructor arguments that a state dict of this family was made with, read off its shapes."""
         return config_of(
             state,
             "projection.0",
@@ -146,7 +145,6 @@ class DropoutGenerator(ConditionalGenerator):
 
     @staticmethod
     def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
-        """The constructor arguments that a state dict of this family was made with, read off its shapes."""
         return config_of(
             state,
             "dense.0",
@@ -219,7 +217,6 @@ class SpatialGenerator(ConditionalGenerator):
 
     @staticmethod
     def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
-        """The constructor arguments that a state dict of this family was made with, read off its shapes."""
         num_classes, embed_dim = state["label_map.0.weight"].shape
         cells, _ = state["label_map.1.weight"].shape
         return dict(

@@ -61,7 +61,6 @@ class DCGAN64Generator(ConditionalGenerator):
 
     @staticmethod
     def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
-        """The constructor arguments that a state dict of this family was made with, read off its shapes."""
         num_classes, embed_dim = state["label_embedding.weight"].shape
         joined, base_channels, side, _ = state["stages.0.0.weight"].shape
         stages = {name.split(".")[1] for name in state if name.startswith("stages.")}
@@ -108,7 +107,7 @@ class DCGAN64Discriminator(nn.Module):
         return self.to_logit(maps).squeeze(1)  # (N, 1) → (N,)
 
 
-class _Growing:
+class Growing(nn.Module):
     """What both growing networks share: `growth`, from 0 (a quarter of the size) to `grown` (the whole image).
 
     Between two whole numbers the next size is being faded in: at 0.25 a quarter of what counts comes from it. Images
@@ -133,16 +132,24 @@ class _Growing:
         return int(growth), growth % 1
 
 
-class GrowingGenerator(_Growing, DCGAN64Generator):
+class GrowingGenerator(Growing, DCGAN64Generator):
     """`DCGAN64Generator` with a way out to an image at every size that it passes while it grows."""
 
-    def __init__(self, *arguments: int, **options: int):
-        super().__init__(*arguments, **options)
-        self._prepare(self.config["image_size"])
+    def __init__(
+        self,
+        latent_dim: int = 100,
+        num_classes: int = 10,
+        channels: int = 1,
+        image_size: int = 64,
+        embed_dim: int = 100,
+        base_channels: int = 512,
+    ):
+        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
+        self._prepare(image_size)
         self.early_to_image = nn.ModuleList()  # for 16×16, then 32×32
         for size in range(self.grown):
-            width = self.config["base_channels"] // 2 ** (len(self.stages) - 1 - self.grown + size)
-            self.early_to_image.append(nn.Sequential(upsample(width, self.config["channels"]), nn.Tanh()))
+            width = base_channels // 2 ** (len(self.stages) - 1 - self.grown + size)
+            self.early_to_image.append(nn.Sequential(upsample(width, channels), nn.Tanh()))
         dcgan_init(self.early_to_image)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
@@ -161,16 +168,23 @@ class GrowingGenerator(_Growing, DCGAN64Generator):
         return F.interpolate(image, scale_factor=2.0 ** (self.grown - size))  # (N, C, H, W), pixels repeated
 
 
-class GrowingDiscriminator(_Growing, DCGAN64Discriminator):
+class GrowingDiscriminator(Growing, DCGAN64Discriminator):
     """`DCGAN64Discriminator` with a way in for the image at every size that it passes while it grows."""
 
-    def __init__(self, *arguments: float, **options: float):
-        super().__init__(*arguments, **options)
-        self._prepare(self.image_size)
+    def __init__(
+        self,
+        num_classes: int = 10,
+        channels: int = 1,
+        image_size: int = 64,
+        base_channels: int = 64,
+        dropout: float = 0.5,
+    ):
+        super().__init__(num_classes, channels, image_size, base_channels, dropout)
+        self._prepare(image_size)
         self.early_from_image = nn.ModuleList()  # for 16×16, then 32×32
         for size in range(self.grown):
-            width = self.stages[self.grown - size][0].out_channels
-            self.early_from_image.append(nn.Sequential(downsample(self.channels + 1, width), nn.LeakyReLU(LEAK)))
+            width = base_channels * 2 ** (self.grown - size)
+            self.early_from_image.append(nn.Sequential(downsample(channels + 1, width), nn.LeakyReLU(LEAK)))
         dcgan_init(self.early_from_image)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:

@@ -8,13 +8,23 @@ A label is one integer; an image is a map of numbers. Three ways to join them:
 """
 
 from math import isqrt
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cgan_lib.errors import UserError
-from cgan_lib.sharing import Shareable
+
+try:
+    from huggingface_hub import ModelCard, PyTorchModelHubMixin
+except ImportError:  # a generator draws without it; only `save_pretrained` and its like are missing then
+
+    class PyTorchModelHubMixin:  # type: ignore[no-redef]  # mypy knows no optional packages
+        def __init_subclass__(cls, **options: Any) -> None:
+            super().__init_subclass__()
+
 
 QUIET = 0.35  # standard deviation of embeddings that leave room for z
 LEAK = 0.2  # slope of LeakyReLU for negative inputs, in all families (Radford et al. 2016)
@@ -40,7 +50,7 @@ class LabelPlane(nn.Sequential):
     """
 
     def __init__(self, num_classes: int, size: int, embed_dim: int | None = None):
-        table = [ClassEmbedding(num_classes, embed_dim or size * size)]
+        table: list[nn.Module] = [ClassEmbedding(num_classes, embed_dim or size * size)]
         if embed_dim:
             table.append(nn.Linear(embed_dim, size * size))
         super().__init__(*table, nn.Unflatten(1, (1, size, size)))  # (N, size·size) → (N, 1, size, size)
@@ -111,11 +121,22 @@ class Clamp(nn.Module):
         return _Clamp.apply(x)
 
 
-class ConditionalGenerator(nn.Module, Shareable):
-    """Base of all generators: keeps the constructor arguments in `config`, so that a weight file can carry them.
+class ConditionalGenerator(
+    nn.Module,
+    PyTorchModelHubMixin,
+    library_name="cgan_lib",
+    pipeline_tag="unconditional-image-generation",
+    tags=["gan", "conditional-gan", "pytorch"],
+):
+    """Base of all generators: knows what it was made with, and what it draws.
 
-    `save_pretrained`, `from_pretrained` and `push_to_hub` come from `cgan_lib.sharing`.
+    `save_pretrained`, `from_pretrained` and `push_to_hub` are those of Hugging Face's `PyTorchModelHubMixin`.
     """
+
+    config: dict[str, int]
+    """the constructor arguments"""
+    dataset: str
+    """the name of the data set that it was trained on; empty when that is not known"""
 
     def __init__(
         self,
@@ -140,6 +161,60 @@ class ConditionalGenerator(nn.Module, Shareable):
             embed_dim=embed_dim,
             base_channels=base_channels,
         )
+        self.dataset, self.class_names = "", tuple(map(str, range(num_classes)))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One for each label; the numbers where they are not known. `UserError` when as many are not given."""
+        return self._class_names
+
+    @class_names.setter
+    def class_names(self, names: tuple[str, ...]) -> None:
+        if len(names) != self.config["num_classes"]:
+            raise UserError(f"{len(names)} names for {self.config['num_classes']} classes: give one for each.")
+        self._class_names = tuple(map(str, names))
+
+    @staticmethod
+    def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
+        """The constructor arguments that a state dict of this family was made with, read off its shapes."""
+        raise NotImplementedError
+
+    def describe(self) -> dict[str, Any]:
+        """What the weights alone do not say, as `config.json` holds it: constructor arguments, class, what it draws."""
+        about = {"class": type(self).__name__, "dataset": self.dataset, "class_names": list(self.class_names)}
+        return {**self.config, **about}
+
+    def generate_model_card(self, **facts: Any) -> "ModelCard":
+        """The README of a published folder, from the template `card.md.jinja`; `facts` may name a `license`.
+
+        Others are those that `cgan_lib.publish` knows: `title`, `rows`, `weights_file`.
+        """
+        template = Path(__file__).with_name("card.md.jinja").read_text(encoding="utf-8")
+        facts = {**self.describe(), "parameters": sum(p.numel() for p in self.parameters()), **facts}
+        return ModelCard.from_template(self._hub_mixin_info.model_card_data, template_str=template, **facts)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        self._hub_mixin_config = self.describe()  # becomes config.json
+        super()._save_pretrained(save_directory)
+
+    @classmethod
+    def _from_pretrained(cls, *, config: dict[str, Any] | None = None, **options: Any) -> "ConditionalGenerator":
+        said = config or {}
+        if said.get("class", cls.__name__) != cls.__name__:
+            raise UserError(
+                f"{options['model_id']} holds a {said['class']}, no {cls.__name__}: "
+                f"use {said['class']}.from_pretrained, or load_generator, which takes any family."
+            )
+        try:
+            generator = super()._from_pretrained(**{"strict": True} | options)
+        except RuntimeError as error:  # names or shapes of some other network
+            raise UserError(
+                f"the weights of {options['model_id']} do not fit its config.json and {cls.__name__}: "
+                "load_generator takes any family, by its tensors."
+            ) from error
+        generator.dataset = said.get("dataset", "")
+        generator.class_names = said.get("class_names", generator.class_names)
+        return generator
 
 
 def config_of(state: dict[str, Tensor], dense: str, base_channels: int, channels: int) -> dict[str, int]:
@@ -203,8 +278,8 @@ def dcgan_init(network: nn.Module) -> None:
             nn.init.normal_(layer.weight, mean=1, std=0.02)
         elif isinstance(layer, nn.Embedding):
             nn.init.normal_(layer.weight, std=QUIET)
-        if getattr(layer, "bias", None) is not None:
-            nn.init.zeros_(layer.bias)
+        if isinstance(bias := getattr(layer, "bias", None), Tensor):
+            nn.init.zeros_(bias)
 
 
 def quiet_labels_init(network: nn.Module) -> None:

@@ -61,7 +61,6 @@ class ProjectionGenerator(ConditionalGenerator):
 
     @staticmethod
     def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
-        """The constructor arguments that a state dict of this family was made with, read off its shapes."""
         return config_of(
             state, "dense", base_channels=len(state["upsampling.0.weight"]), channels=len(state["upsampling.8.weight"])
         )
@@ -179,7 +178,6 @@ class ResidualGenerator(ConditionalGenerator):
 
     @staticmethod
     def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
-        """The constructor arguments that a state dict of this family was made with, read off its shapes."""
         return config_of(
             state, "dense", base_channels=len(state["upsampling.1.weight"]), channels=len(state["upsampling.5.weight"])
         )
@@ -229,4 +227,4 @@ def residual_init(network: nn.Module) -> None:
     for layer in network.modules():
         if isinstance(layer, Residual):
             with torch.no_grad():
-                layer.convolutions[-1].weight.mul_(0.1)
+                next(layer.convolutions[-1].parameters()).mul_(0.1)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cgan_lib.errors import UserError
 from cgan_lib.files import first_line, write_atomically
+from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.paths import make_folder
 from cgan_lib.sampling import latents
 from cgan_lib.studio.latent import Direction
@@ -22,18 +23,13 @@ BATCHES = (1, 7)  # sizes other than the one that is traced, or a fixed size wou
 
 
 def export_onnx(
-    generator: nn.Module,
-    path: str | Path,
-    *,
-    name: str = "",
-    class_names: Sequence[str] = (),
-    directions: Sequence[Direction] = (),
+    generator: ConditionalGenerator, path: str | Path, *, name: str = "", directions: Sequence[Direction] = ()
 ) -> Path:
     """Write a generator as one ONNX file, once it draws there what it draws in PyTorch.
 
     Inputs `z` (N, latent_dim) and `class_weights` (N, num_classes), whose rows are ones in the place of the class or
-    mixtures, both float32; output `images` (N,C,H,W) in [-1, 1]; any N. The metadata hold `name`, `config` (the
-    constructor arguments), `class_names` and `directions` (label and vector of each), the last three as JSON.
+    mixtures, both float32; output `images` (N,C,H,W) in [-1, 1]; any N. The metadata hold `name`, `dataset`, and as
+    JSON `config` (the constructor arguments), `class_names` and `directions` (label and vector of each).
     `UserError`, and no file, for another ending than .onnx, when onnx or onnxruntime is missing, or when an image
     differs by more than 1e-4.
     """
@@ -44,9 +40,13 @@ def export_onnx(
     facts = {
         "name": name or type(generator).__name__,
         "config": json.dumps(frozen.config),
-        "class_names": json.dumps(list(class_names) or [str(n) for n in range(frozen.config["num_classes"])]),
+        "dataset": generator.dataset,
+        "class_names": json.dumps(generator.class_names, ensure_ascii=False),
         "directions": json.dumps(
-            [{"label": way.label(n), "vector": way.vector.tolist()} for n, way in enumerate(directions, start=1)]
+            [
+                {"label": direction.label(number), "vector": direction.vector.tolist()}
+                for number, direction in enumerate(directions, start=1)
+            ]
         ),
     }
     try:
@@ -72,7 +72,7 @@ def _inputs(config: dict[str, int], count: int, seed: int) -> tuple[Tensor, Tens
     return z, torch.where(torch.arange(count)[:, None] % 2 == 0, mixtures, single)
 
 
-def _convert(generator: nn.Module) -> bytes:
+def _convert(generator: ConditionalGenerator) -> bytes:
     import onnx  # noqa: F401  (the tracer asks for it late, and in words of its own)
 
     buffer = io.BytesIO()
@@ -83,7 +83,7 @@ def _convert(generator: nn.Module) -> bytes:
         torch.onnx.export(
             generator,
             _inputs(generator.config, count=2, seed=0),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # torch's annotation is of the converter that dynamo=False turns off
             dynamo=False,
             input_names=list(INPUTS),
             output_names=[OUTPUT],
@@ -101,7 +101,7 @@ def _with_metadata(content: bytes, facts: dict[str, str]) -> bytes:
     return model.SerializeToString()
 
 
-def _difference(generator: nn.Module, content: bytes) -> float:
+def _difference(generator: ConditionalGenerator, content: bytes) -> float:
     """The largest difference of a number in images drawn by PyTorch and by onnxruntime; infinite for other shapes."""
     import onnxruntime
 

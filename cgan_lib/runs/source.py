@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from torch import nn
-
-from cgan_lib.data import DATASETS
+from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.paths import locate
 from cgan_lib.runs.run import Run, open_run
 from cgan_lib.weights import load_generator
@@ -14,7 +12,7 @@ from cgan_lib.weights import load_generator
 class Opened(NamedTuple):
     """What was found under the name of a generator."""
 
-    generator: nn.Module
+    generator: ConditionalGenerator
     name: str
     """of the recipe, or the file"""
     class_names: list[str]
@@ -26,8 +24,8 @@ def open_source(source: str | Path) -> Opened:
     """The generator of a run folder, or of anything else that `load_generator` reads."""
     if (locate(source) / "recipe.json").is_file():
         run = open_run(source)
-        return Opened(run.generator, run.recipe.name, list(DATASETS[run.recipe.dataset][1]), run)
+        return Opened(run.generator, run.recipe.name, list(run.generator.class_names), run)
     generator = load_generator(source)
-    classes = [str(label) for label in range(generator.config["num_classes"])]
     path = locate(source).resolve()  # of which only the last part is told: names are published
-    return Opened(generator, path.name if path.is_dir() else path.name.removesuffix(path.suffix), classes, None)
+    name = path.name if path.is_dir() else path.name.removesuffix(path.suffix)
+    return Opened(generator, name, list(generator.class_names), None)
