@@ -1,30 +1,37 @@
-"""A published folder is whole or not there, and draws the same pixels with the library and without it."""
+"""A published folder is whole or not there, says what it draws, and draws the same with the library and without it."""
 
+import copy
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
 import warnings
 from dataclasses import replace
-from pathlib import Path
+from difflib import ndiff
+from itertools import permutations
 
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import ModelCard, PyTorchModelHubMixin
 from PIL import Image
+from test_weights import SMALL, build, same_pixels
+from torch.optim.swa_utils import AveragedModel
 
-import cgan_lib.publish.folder
-from cgan_lib import RECIPES, Run, UserError, evaluate, export, generate, load_generator
+from cgan_lib import RECIPES, Run, UserError, evaluate, export, generate, load_generator, publish
 from cgan_lib.data import DATASETS, to_uint8
 from cgan_lib.evaluation import Scores
-from cgan_lib.models import MODELS
+from cgan_lib.models import MODELS, BCEGenerator
+from cgan_lib.publish import architecture
+from cgan_lib.publish import folder as publisher
 from cgan_lib.sampling import grid_inputs, tile
 
-FILES = {
-    *("model.safetensors", "digits_cgan_generator.pth", "generator_config.json"),
-    *("cgan_architecture.py", "README.md", "samples.png"),
-}
+CLOTHES = DATASETS["fashion_mnist"][1]
+OTHER = dict(latent_dim=6, num_classes=10, channels=1, image_size=16, embed_dim=4, base_channels=8)
+HUB_FILES = {"README.md", "config.json", "model.safetensors"}
+FILES = {*HUB_FILES, "digits_cgan_generator.pth", "cgan_architecture.py", "samples.png"}
 SCORES = Scores(
     **dict(count=2345, real_count=2345, seeds=1, classifier="0123456789ab"),
     **dict(fid=12.3, kid=0.12, inception_score=8.76, precision=0.81, recall=0.72, density=0.63, coverage=0.54),
@@ -39,119 +46,158 @@ def names(folder):
     return {path.name for path in folder.iterdir()}
 
 
+def same_bits(one, other):
+    mine, theirs = one.state_dict(), other.state_dict()
+    return list(mine) == list(theirs) and all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
 def run_of(model, folder, **changes):
-    """A run of a family, without training: a pass in training mode has moved the BatchNorm statistics."""
-    recipe = RECIPE_OF[model].replace(base_channels=8, base_channels_d=8, **dict(dataset="digits") | changes)
-    generator, _ = recipe.build()
-    with torch.no_grad():
-        generator(*grid_inputs(10, recipe.latent_dim))
-    return Run(folder, recipe, generator.eval(), step=1234, seconds=56.7)
+    """A run of a family, without training."""
+    recipe = RECIPE_OF[model].replace(base_channels=8, base_channels_d=8, dataset="digits", **changes)
+    generator = build(model, **recipe.build()[0].config)
+    generator.dataset = "digits"
+    return Run(folder, recipe, generator, step=1234, seconds=56.7)
 
 
-def code_blocks(folder):
+def examples(folder):
     """The Python examples of a model card: with the library, and without it."""
     return re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
 
 
+def rows(folder):
+    """The table of a model card."""
+    return dict(re.findall(r"^\| ([\w ]+) \| (.+) \|$", (folder / "README.md").read_text(), re.MULTILINE))
+
+
 @pytest.fixture
-def exported(finished, tmp_path):
-    return export(finished, tmp_path / "new" / "folder", scores=SCORES)
+def published(finished, tmp_path):
+    return publish(finished, tmp_path / "new" / "folder", scores=SCORES)
+
+
+@pytest.fixture
+def clothes():
+    """A generator that knows what it draws."""
+    generator = build("bce", **OTHER)
+    generator.dataset, generator.class_names = "fashion_mnist", CLOTHES
+    return generator
 
 
 # --- the files
 
 
-def test_six_files_are_there_and_nothing_else_beside_them(exported):
-    assert names(exported) == FILES
-    assert names(exported.parent) == {"folder"}
+def test_six_files_are_there_and_nothing_else_beside_them(published):
+    assert names(published) == FILES
+    assert names(published.parent) == {"folder"}
 
 
 @pytest.mark.parametrize("source", [".", "model.safetensors", "digits_cgan_generator.pth"])
-def test_the_library_draws_the_same_pixels_from_the_folder_and_from_both_weight_files(exported, finished, source):
+def test_the_library_draws_the_same_pixels_from_the_folder_and_from_both_weight_files(published, finished, source):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # the configuration agrees with the tensors
-        loaded = load_generator(exported / source)
-    z, labels = finished.fixed_inputs()
-    assert torch.equal(generate(loaded, labels, z=z), generate(finished.generator, labels, z=z))
+        assert same_pixels(load_generator(published / source), finished.generator)
+        (published / "model.safetensors").unlink()
+        assert same_pixels(load_generator(published), finished.generator)
 
 
-def test_without_the_safetensors_the_folder_still_loads(exported, finished):
-    (exported / "model.safetensors").unlink()
-    assert torch.equal(generate(load_generator(exported), [7, 3]), generate(finished.generator, [7, 3]))
-
-
-def test_a_run_is_exported_by_its_folder_as_well(exported, finished, tmp_path):
-    other = export("logs/digits/bce/ci", tmp_path / "other", scores=SCORES)
+def test_a_run_is_published_by_its_folder_as_well(published, finished, tmp_path):
+    other = export("logs/digits/bce/ci", tmp_path / "other", scores=SCORES)  # `publish` under its former name
     for name in FILES - {"model.safetensors", "digits_cgan_generator.pth"}:
-        assert (other / name).read_bytes() == (exported / name).read_bytes(), name
-    assert torch.equal(generate(load_generator(other), [7, 3]), generate(load_generator(exported), [7, 3]))
+        assert (other / name).read_bytes() == (published / name).read_bytes(), name
+    assert same_bits(load_generator(other), load_generator(published))
 
 
-def test_the_configuration_names_the_class_and_its_arguments(exported, finished):
-    config = json.loads((exported / "generator_config.json").read_text())
-    assert config == {
-        "model": "bce",
-        "class": "BCEGenerator",
-        "dataset": "digits",
-        "arguments": finished.generator.config,
-    }
+def test_one_configuration_holds_the_arguments_and_what_is_drawn(published, finished):
+    about = {"class": "BCEGenerator", "dataset": "digits", "class_names": list("0123456789")}
+    assert json.loads((published / "config.json").read_text()) == finished.generator.config | about
 
 
-def test_the_samples_are_ten_images_of_each_class_from_the_latents_of_the_runs_grids(exported, finished):
+def test_the_samples_are_ten_images_of_each_class_from_the_latents_of_the_runs_grids(published, finished):
     z, labels = finished.fixed_inputs()
     expected = tile(generate(finished.generator, labels, z=z)).permute(1, 2, 0)
-    with Image.open(exported / "samples.png") as picture:
+    with Image.open(published / "samples.png") as picture:
         assert np.array_equal(np.asarray(picture)[::2, ::2], expected)
 
 
-def test_a_data_set_with_names_gives_its_name_to_the_file_and_its_classes_to_the_card(tmp_path):
-    folder = export(run_of("bce", tmp_path, dataset="fashion_mnist"), tmp_path / "out", scores=SCORES)
-    assert (folder / "fashion_mnist_cgan_generator.pth").is_file()
-    card = (folder / "README.md").read_text()
-    assert all(name in card for name in DATASETS["fashion_mnist"][1])
-    assert "fashion_mnist_cgan_generator.pth" in code_blocks(folder)[1]
+def test_what_comes_back_knows_its_data_set_and_its_classes(clothes, tmp_path):
+    folder = publish(clothes, tmp_path / "out")
+    assert names(folder) == FILES - {"digits_cgan_generator.pth"} | {"fashion_mnist_cgan_generator.pth"}
+    for loaded in (
+        load_generator(folder),
+        load_generator(folder / "model.safetensors"),
+        BCEGenerator.from_pretrained(folder),
+        load_generator(publish(load_generator(folder), tmp_path / "again")),
+    ):
+        assert (loaded.dataset, loaded.class_names) == ("fashion_mnist", CLOTHES)
+        assert same_bits(loaded, clothes)
+
+
+def test_the_name_of_a_data_set_leads_nowhere_else(clothes, tmp_path):
+    clothes.dataset = "../../mine"
+    folder = publish(clothes, tmp_path / "out" / "folder")
+    assert names(tmp_path) == {"out"}
+    assert len(names(folder)) == len(FILES)
 
 
 # --- the card
 
 
-def test_the_card_has_the_numbers_that_were_measured(exported, finished):
-    rows = dict(re.findall(r"^\| ([\w ]+) \| (.+) \|$", (exported / "README.md").read_text(), re.MULTILINE))
-    assert rows["as requested"].startswith("91.3% of 2,345 images")
-    assert rows["as requested"].endswith("right on 99.2% of real images")
-    assert rows["worst class"] == "82.3%"
-    assert rows["diversity within a class"] == "0.73 of real images (least diverse class: 0.61)"
-    assert rows["classes"] == ", ".join("0123456789")
-    assert rows["training"].startswith(f"40 steps of 8 images, {finished.seconds:.0f} s; loss bce, lr 0.001")
-    assert f"{sum(p.numel() for p in finished.generator.parameters()):,} parameters" in rows["generator"]
-    assert "EMA" in rows["weights"]
+def test_the_card_has_the_numbers_that_were_measured(published, finished):
+    said = rows(published)
+    assert said["as requested"].startswith("91.3% of 2,345 images")
+    assert said["as requested"].endswith("right on 99.2% of real images")
+    assert said["worst class"] == "82.3%"
+    assert said["diversity within a class"] == "0.73 of real images (least diverse class: 0.61)"
+    assert said["classes"] == ", ".join("0123456789")
+    assert said["training"].startswith(f"40 steps of 8 images, {finished.seconds:.0f} s; loss bce, lr 0.001")
+    assert f"{sum(p.numel() for p in finished.generator.parameters()):,} parameters" in said["generator"]
+    assert "EMA" in said["weights"]
 
 
 def test_the_card_says_where_weights_without_an_average_are_from(tmp_path):
-    folder = export(run_of("bce", tmp_path, ema=0.0), tmp_path / "out", scores=SCORES)
-    assert "| weights | of the last step |" in (folder / "README.md").read_text()
+    folder = publish(run_of("bce", tmp_path, ema=0.0), tmp_path / "out", scores=SCORES)
+    assert rows(folder)["weights"] == "of the last step"
 
 
-def test_the_card_points_at_files_that_are_there(exported):
-    card = (exported / "README.md").read_text()
-    assert card.startswith("---\n")
-    mentioned = set(re.findall(r"[\w.]+\.(?:png|pth|json|safetensors|py)\b", card))
-    assert mentioned >= {"samples.png", "cgan_architecture.py"}
-    assert mentioned <= FILES
+def test_without_scores_a_run_is_measured_now_and_a_bare_generator_is_not(finished, tmp_path, monkeypatch):
+    said, scores = rows(publish(finished, tmp_path / "run")), evaluate(finished.generator, "digits")
+    assert said["as requested"].startswith(f"{scores.as_requested:.1f}% of 200 images")
+    assert said["as requested"].endswith(f"right on {scores.real.as_requested:.1f}% of real images")
+    monkeypatch.delattr(publisher, "evaluate")
+    assert "as requested" not in rows(publish(finished.generator, tmp_path / "bare"))
+    assert "worst class" in rows(publish(finished.generator, tmp_path / "scored", scores=SCORES))
 
 
-def test_without_scores_the_generator_is_measured_now(finished, tmp_path):
-    card = (export(finished, tmp_path / "out") / "README.md").read_text()
-    scores = evaluate(finished.generator, "digits")
-    assert f"| as requested | {scores.as_requested:.1f}% of 200 images" in card
-    assert f"right on {scores.real.as_requested:.1f}% of real images" in card
-    assert f"| diversity within a class | {scores.diversity:.2f} of real" in card
+@pytest.mark.parametrize("write", [publish, BCEGenerator.save_pretrained])
+def test_a_card_names_the_classes_and_points_at_files_that_are_there(clothes, tmp_path, write):
+    write(clothes, tmp_path / "out")
+    card = ModelCard.load(tmp_path / "out" / "README.md")
+    assert card.data.library_name == "cgan_lib"
+    assert card.data.datasets == ["fashion_mnist"]
+    assert card.data.license == "unknown"
+    assert {"gan", "conditional-gan", "pytorch_model_hub_mixin"} <= set(card.data.tags)
+    assert "8 bag, 9 boot" in rows(tmp_path / "out")["classes"]
+    assert "1×16×16 numbers in [-1, 1]" in card.text
+    assert "trained on fashion_mnist alone" in card.text
+    assert "More Information Needed" not in card.content
+    mentioned = set(re.findall(r"[\w.]+\.(?:png|pth|json|safetensors|py)\b", card.text))
+    assert mentioned <= names(tmp_path / "out")
 
 
-def test_the_example_with_the_library_runs(exported):
-    space = {}
-    exec(code_blocks(exported)[0].replace("path/of/this/folder", str(exported)), space)
-    assert space["images"].shape == (3, 1, 28, 28)
+def test_both_ways_to_write_end_in_the_same_configuration_and_card(clothes, tmp_path):
+    publish(clothes, tmp_path / "ours")
+    clothes.save_pretrained(tmp_path / "theirs")
+    assert names(tmp_path / "theirs") == HUB_FILES
+    ours, theirs = ((tmp_path / name / "README.md").read_text().splitlines() for name in ("ours", "theirs"))
+    assert not [line for line in ndiff(theirs, ours) if line.startswith("-")]  # `publish` only adds what it adds
+    assert (tmp_path / "ours" / "config.json").read_bytes() == (tmp_path / "theirs" / "config.json").read_bytes()
+
+
+@pytest.mark.parametrize("classes", [1, 3, 10])
+def test_the_example_with_the_library_runs_for_any_number_of_classes(tmp_path, classes):
+    generator, space = build("bce", **OTHER | {"num_classes": classes}), {}
+    folder = publish(generator, tmp_path / "out")
+    exec(examples(folder)[0].replace("path/of/this/folder", str(folder)), space)
+    assert torch.equal(space["images"], generate(generator, [0, 0, classes - 1]))
 
 
 # --- without the library
@@ -160,7 +206,8 @@ STRANGER = """
 import os, sys
 import torch
 
-sys.modules["cgan_lib"] = None  # as if it were not installed
+sys.modules["cgan_lib"] = None  # as if they were not installed
+sys.modules["huggingface_hub"] = None
 torch.set_num_threads(1)
 for folder in sys.argv[1:]:
     os.chdir(folder)
@@ -182,8 +229,8 @@ def strangers(tmp_path_factory):
     place, runs = tmp_path_factory.mktemp("strangers"), {}
     for model in MODELS:
         runs[model] = run_of(model, place)
-        folder = export(runs[model], place / model, scores=SCORES)
-        (folder / "example.py").write_text(code_blocks(folder)[1])
+        folder = publish(runs[model], place / model, scores=SCORES)
+        (folder / "example.py").write_text(examples(folder)[1])
         torch.save(grid_inputs(10, runs[model].recipe.latent_dim, seed=5), folder / "inputs.pt")
     folders = [str(place / model) for model in MODELS]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -195,36 +242,126 @@ def strangers(tmp_path_factory):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_without_the_library_the_folder_draws_the_same_pixels(strangers, model):
-    run, drawn = strangers[model]
+def test_without_the_library_the_folder_draws_the_same_pixels_and_the_example_of_the_card_runs(strangers, model):
+    run, images = strangers[model]
     z, labels = grid_inputs(10, run.recipe.latent_dim, seed=5)
-    assert torch.equal(to_uint8(drawn["ours"]), generate(run.generator, labels, z=z))
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_the_example_without_the_library_runs_as_it_stands_in_the_card(strangers, model):
-    run, drawn = strangers[model]
+    assert torch.equal(to_uint8(images["ours"]), generate(run.generator, labels, z=z))
     size = run.recipe.image_size
-    assert drawn["example"].shape == (3, 1, size, size)
-    assert drawn["example"].abs().max() <= 1
-    assert not torch.equal(drawn["example"][0], drawn["example"][1])  # two latents
+    assert images["example"].shape == (3, 1, size, size)
+    assert images["example"].abs().max() <= 1
+    assert not torch.equal(images["example"][0], images["example"][1])  # two latents
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_architecture_imports_nothing_but_torch_and_the_standard_library(model):
-    source = cgan_lib.publish.folder.architecture(model)
-    imported = re.findall(r"^\s*(?:import|from) ([\w.]+)", source, re.MULTILINE)
+def test_the_architecture_needs_torch_alone_and_refuses_what_the_library_refuses(model):
+    source = architecture(model)
+    imported = re.findall(r"^(?:import|from) ([\w.]+)", source, re.MULTILINE)
     assert {name.split(".")[0] for name in imported} - set(sys.stdlib_module_names) == {"torch"}
-    assert source.count('"""') % 2 == 0
     assert source.startswith(f'"""The generator {MODELS[model].generator.__name__} of cgan_lib')
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_the_architecture_refuses_what_the_library_refuses(model):
     space = {"__name__": "cgan_architecture"}
-    exec(cgan_lib.publish.folder.architecture(model), space)
+    exec(source, space)
     with pytest.raises(space["UserError"], match=r"image_size 30 .*multiple of 4"):
         space[MODELS[model].generator.__name__](image_size=30)
+
+
+# --- in the way of Hugging Face
+
+
+@pytest.mark.parametrize("config", [SMALL, OTHER], ids=["colour", "grey"])
+@pytest.mark.parametrize("model", MODELS)
+def test_every_family_comes_back_with_the_same_bits(model, config, tmp_path):
+    generator = build(model, **config)
+    if model == "growing":
+        generator.grow(0.25)
+    assert isinstance(generator, PyTorchModelHubMixin)
+    generator.save_pretrained(tmp_path / "theirs")
+    publish(generator, tmp_path / "ours")
+    for loaded in (
+        type(generator).from_pretrained(tmp_path / "theirs"),
+        type(generator).from_pretrained(str(tmp_path / "ours")),
+        load_generator(tmp_path / "theirs"),
+        load_generator(tmp_path / "ours"),
+    ):
+        assert type(loaded) is type(generator)
+        assert loaded.config == config
+        assert not loaded.training
+        assert same_bits(loaded, generator)
+        assert same_pixels(loaded, generator)
+
+
+def test_arguments_given_without_their_names_are_written_with_them(tmp_path):
+    for model, family in MODELS.items():
+        family.generator(*SMALL.values()).save_pretrained(tmp_path / model)
+        assert SMALL.items() <= json.loads((tmp_path / model / "config.json").read_text()).items()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_being_shareable_changes_nothing_else(model):
+    generator = build(model, **SMALL)
+    for other in (copy.deepcopy(generator), pickle.loads(pickle.dumps(generator)), AveragedModel(generator).module):
+        assert same_bits(other, generator)
+        assert other.describe() == generator.describe()
+        assert same_pixels(other, generator)
+    assert {name.split(".")[0] for name, _ in generator.named_parameters()} <= set(dict(generator.named_children()))
+
+
+def test_what_is_pushed_to_the_hub_is_what_is_saved(clothes, tmp_path, monkeypatch):
+    pushed = {}
+
+    class Api:
+        def __init__(self, token=None):
+            pass
+
+        def create_repo(self, repo_id, **_):
+            return type("Url", (), {"repo_id": repo_id})
+
+        def upload_folder(self, *, repo_id, folder_path, **_):
+            pushed[repo_id] = {path.name: path.read_bytes() for path in folder_path.iterdir()}
+            return f"https://huggingface.co/{repo_id}/commit/1"
+
+    monkeypatch.setattr("huggingface_hub.hub_mixin.HfApi", Api)
+    card = {"license": "mit"}
+    assert clothes.push_to_hub("me/gan", model_card_kwargs=card) == "https://huggingface.co/me/gan/commit/1"
+    clothes.save_pretrained(tmp_path / "here", push_to_hub=True, repo_id="me/other", model_card_kwargs=card)
+    saved = {path.name: path.read_bytes() for path in (tmp_path / "here").iterdir()}
+    assert pushed == {"me/gan": saved, "me/other": saved}
+    assert saved.keys() == HUB_FILES
+    assert ModelCard.load(tmp_path / "here" / "README.md").data.license == "mit"
+    assert rows(tmp_path / "here")["licence"] == "mit"
+
+
+def test_a_generator_of_another_family_is_refused_by_every_family(tmp_path):
+    for model in MODELS:
+        build(model, **OTHER).save_pretrained(tmp_path / model)
+    for one, other in permutations(MODELS, 2):
+        mine, its = MODELS[one].generator, MODELS[other].generator.__name__
+        with pytest.raises(UserError, match=rf"holds a {its}, no {mine.__name__}: use {its}.from_pretrained"):
+            mine.from_pretrained(tmp_path / other)
+
+
+def test_a_configuration_that_says_otherwise_never_gives_another_generator(clothes, tmp_path):
+    clothes.save_pretrained(tmp_path / "out")
+    path = tmp_path / "out" / "config.json"
+    said = json.loads(path.read_text())
+    for wrong in ({"latent_dim": 99}, {"class": "DropoutGenerator"}):
+        path.write_text(json.dumps(said | wrong))
+        with pytest.warns(UserWarning, match="config.json says .* the tensors of model.safetensors were believed"):
+            assert same_bits(load_generator(tmp_path / "out"), clothes)
+        with pytest.raises(UserError, match="load_generator"):
+            BCEGenerator.from_pretrained(tmp_path / "out")
+    path.write_text(json.dumps({**said, "num_classes": 9, "class_names": CLOTHES[:9]}))
+    with pytest.raises(UserError, match=r"do not fit its config\.json and BCEGenerator: load_generator"):
+        BCEGenerator.from_pretrained(tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", [b"{", b"[1, 2]", b"\xff"])
+def test_a_damaged_configuration_is_reported(clothes, tmp_path, content):
+    clothes.save_pretrained(tmp_path / "out")
+    (tmp_path / "out" / "config.json").write_bytes(content)
+    with pytest.warns(UserWarning, match="the configuration in config.json cannot be read"):
+        assert same_bits(load_generator(tmp_path / "out"), clothes)
+    with pytest.raises((ValueError, AttributeError)):  # the mixin's own
+        BCEGenerator.from_pretrained(tmp_path / "out")
 
 
 # --- refusals and failures
@@ -241,48 +378,48 @@ def test_what_is_there_already_is_refused_and_not_touched(finished, tmp_path, co
         (target / "README.md").write_text("mine")
     before = contents(tmp_path)
     with pytest.raises(UserError, match="there exists: name a new folder, nothing is overwritten"):
-        export(finished, target, scores=SCORES)
+        publish(finished, target)
     assert contents(tmp_path) == before
 
 
-@pytest.mark.parametrize("what", ["save_generator", "architecture", "png", "_card"])
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, UserError])
+@pytest.mark.parametrize("what", ["save_generator", "architecture", "png", "write_atomically"])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_failure_midway_leaves_neither_the_folder_nor_a_part_of_it(finished, tmp_path, monkeypatch, what, error):
     def fail(*_, **__):
         raise error
 
     (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".folder.partial").mkdir()  # of a process that was killed
+    (tmp_path / "out" / ".folder.partial" / "half.pth").write_text("half")
     with monkeypatch.context() as patch:
-        patch.setattr(cgan_lib.publish.folder, what, fail)
+        patch.setattr(publisher, what, fail)
         with pytest.raises(error):
-            export(finished, tmp_path / "out" / "folder", scores=SCORES)
-    assert names(tmp_path / "out") == set()
-    assert names(export(finished, tmp_path / "out" / "folder", scores=SCORES)) == FILES
+            publish(finished.generator, tmp_path / "out" / "folder")
+    assert names(tmp_path / "out") <= {".folder.partial"}  # untouched, or gone
+    assert names(publish(finished.generator, tmp_path / "out" / "folder")) == FILES
+    assert names(tmp_path / "out") == {"folder"}
 
 
-def test_what_a_killed_export_left_is_not_published(finished, tmp_path):
-    (tmp_path / ".out.partial").mkdir()
-    (tmp_path / ".out.partial" / "mnist_cgan_generator.pth").write_text("half")
-    assert names(export(finished, tmp_path / "out", scores=SCORES)) == FILES
-
-
-def test_a_place_that_cannot_be_written_to_is_named(finished, tmp_path):
+def test_what_cannot_be_published_is_an_error_that_says_why(finished, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write to"):
-        export(finished, Path(tmp_path / "file" / "folder"), scores=SCORES)
+        publish(finished.generator, tmp_path / "file" / "folder")
+    with pytest.raises(UserError, match="is no run folder"):
+        publish(tmp_path, tmp_path / "out")
 
+    class Mine(BCEGenerator):
+        pass
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"is no run folder"):
-        export(tmp_path, tmp_path / "out", scores=SCORES)
+    with pytest.raises(UserError, match="Mine is no family known here"):
+        publish(Mine(**SMALL), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_exporting_leaves_the_generator_of_the_run_as_it_is(tmp_path, training):
-    run = run_of("bce", tmp_path)
-    run.generator.train(training)
-    before = {name: tensor.clone() for name, tensor in run.generator.state_dict().items()}
-    export(run, tmp_path / "out", scores=SCORES)
-    assert run.generator.training is training
-    assert all(torch.equal(before[name], tensor) for name, tensor in run.generator.state_dict().items())
+def test_publishing_leaves_the_generator_as_it_is(clothes, tmp_path, training):
+    before = copy.deepcopy(clothes.train(training))
+    publish(clothes, tmp_path / "out")
+    clothes.save_pretrained(tmp_path / "theirs")
+    assert clothes.training is training
+    assert same_bits(clothes, before)
+    assert clothes.describe() == before.describe()

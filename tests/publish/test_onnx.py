@@ -1,6 +1,7 @@
 """An ONNX file draws what its generator draws, or is not there; and a demo site is whole, or not there."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,10 +16,10 @@ import torch.nn.functional as F
 from test_weights import SMALL, build
 from torch import nn
 
-import cgan_lib.publish.onnx
-from cgan_lib import RECIPES, UserError, load_generator, pretrained
+from cgan_lib import RECIPES, UserError, load_generator, pretrained, publish
 from cgan_lib.models import MODELS
-from cgan_lib.publish.onnx import export_onnx
+from cgan_lib.publish import export_onnx
+from cgan_lib.publish import onnx as converter
 from cgan_lib.sampling import blend, latents
 from cgan_lib.studio.latent import Direction, directions
 
@@ -28,6 +29,10 @@ onnx = pytest.importorskip("onnx", reason="pip install onnx onnxruntime")
 
 def names(folder):
     return {path.name for path in folder.iterdir()}
+
+
+def metadata(path):
+    return {prop.key: prop.value for prop in onnx.load(path).metadata_props}
 
 
 def drawer(path):
@@ -51,15 +56,14 @@ def difference(generator, draw, weights, seed=0):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_family_draws_the_same_images_for_classes_mixtures_and_any_count(model, tmp_path):
+def test_every_family_makes_the_same_images_for_classes_mixtures_and_any_count(model, tmp_path):
     generator = build(model, **SMALL)
     path = export_onnx(generator, tmp_path / "new" / "g.onnx")
     assert path == tmp_path / "new" / "g.onnx"
     assert names(tmp_path / "new") == {"g.onnx"}
     draw = drawer(path)
     for count in (1, 3, 16):
-        labels = torch.arange(count) % 4
-        assert difference(generator, draw, F.one_hot(labels, 4).float(), seed=count) < 1e-4
+        assert difference(generator, draw, torch.eye(4).repeat(4, 1)[:count], seed=count) < 1e-4
         assert difference(generator, draw, torch.rand(count, 4).softmax(1), seed=count) < 1e-4
     z = latents(4, 7)
     with torch.inference_mode():  # one-hot rows are ordinary labels
@@ -73,7 +77,7 @@ def test_full_size_networks_are_exported(recipe, tmp_path):
     assert difference(generator, draw, torch.eye(10)) < 1e-4
 
 
-@pytest.mark.parametrize("growth", [0, 0.25, 1, 1.5, 2])
+@pytest.mark.parametrize("growth", [0, 0.25, 1.5])
 def test_a_generator_is_exported_as_far_as_it_has_grown(growth, tmp_path):
     generator = build("growing", **SMALL)
     generator.grow(growth)
@@ -91,34 +95,26 @@ def test_shipped_generators_mix_classes(tmp_path):
     assert len(images.flatten(1).unique(dim=0)) == 5
 
 
-def test_class_weights_and_z_have_their_say(tmp_path):
-    generator = build("bce", **SMALL)
-    draw = drawer(export_onnx(generator, tmp_path / "g.onnx"))
-    z, weights = latents(2, 7), torch.eye(4)[:2]
-    both = draw(z, weights)
-    assert not torch.allclose(both, draw(z.flip(0), weights), atol=1e-3)
-    assert not torch.allclose(both, draw(z, weights.flip(0)), atol=1e-3)
-
-
 # --- the file
 
 
-def test_the_file_says_what_it_is(tmp_path):
+def test_the_file_says_what_it_is_and_what_it_draws(tmp_path):
     generator = build("bce", **SMALL)
-    ways = [Direction(F.normalize(torch.arange(7.0), dim=0), 0.25, "bolder"), *directions(generator, 1)]
-    path = export_onnx(generator, tmp_path / "g.onnx", name="mine", class_names=list("abcd"), directions=ways)
-    model = onnx.load(path)
-    said = {prop.key: prop.value for prop in model.metadata_props}
-    assert said["name"] == "mine"
+    generator.dataset, generator.class_names = "fashion", ("coat", "bag", "靴", "hat")
+    found = [Direction(F.normalize(torch.arange(7.0), dim=0), 0.25, "bolder"), *directions(generator, 1)]
+    path = export_onnx(generator, tmp_path / "g.onnx", name="mine", directions=found)
+    said = metadata(path)
+    assert (said["name"], said["dataset"]) == ("mine", "fashion")
     assert json.loads(said["config"]) == SMALL
-    assert json.loads(said["class_names"]) == list("abcd")
+    assert json.loads(said["class_names"]) == ["coat", "bag", "靴", "hat"]
     first, second = json.loads(said["directions"])
     assert first["label"] == "1 · bolder · 25.0%"
-    assert torch.equal(torch.tensor(first["vector"]), ways[0].vector)
-    assert second["label"] == ways[1].label(2)
+    assert torch.equal(torch.tensor(first["vector"]), found[0].vector)
+    assert second["label"] == found[1].label(2)
+    graph = onnx.load(path).graph
     shapes = {
         tensor.name: [dim.dim_param or dim.dim_value for dim in tensor.type.tensor_type.shape.dim]
-        for tensor in (*model.graph.input, *model.graph.output)
+        for tensor in (*graph.input, *graph.output)
     }
     assert shapes["z"] == ["N", 7]
     assert shapes["class_weights"] == ["N", 4]
@@ -126,8 +122,7 @@ def test_the_file_says_what_it_is(tmp_path):
 
 
 def test_without_names_the_classes_are_numbered(tmp_path):
-    path = export_onnx(build("bce", **SMALL), tmp_path / "g.onnx")
-    said = {prop.key: prop.value for prop in onnx.load(path).metadata_props}
+    said = metadata(export_onnx(build("bce", **SMALL), tmp_path / "g.onnx"))
     assert said["name"] == "BCEGenerator"
     assert json.loads(said["class_names"]) == ["0", "1", "2", "3"]
     assert json.loads(said["directions"]) == []
@@ -185,8 +180,8 @@ def test_a_file_that_draws_other_images_is_not_written(tmp_path, monkeypatch, ch
     path = tmp_path / "g.onnx"
     if there:
         path.write_text("the one before")
-    convert = cgan_lib.publish.onnx._convert
-    monkeypatch.setattr(cgan_lib.publish.onnx, "_convert", lambda generator: convert(Wrong(generator, change).eval()))
+    convert = converter._convert
+    monkeypatch.setattr(converter, "_convert", lambda generator: convert(Wrong(generator, change).eval()))
     with pytest.raises(UserError, match=r"would draw other images .*nothing was written"):
         export_onnx(build("bce", **SMALL), path)
     assert names(tmp_path) == ({"g.onnx"} if there else set())
@@ -207,7 +202,7 @@ def test_a_failure_leaves_no_file(tmp_path, monkeypatch, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(cgan_lib.publish.onnx, "_difference", fail)
+    monkeypatch.setattr(converter, "_difference", fail)
     with pytest.raises(error):
         export_onnx(build("bce", **SMALL), tmp_path / "g.onnx")
     assert names(tmp_path) == set()
@@ -259,16 +254,20 @@ def test_a_site_is_complete_and_describes_its_generator(runtime, tmp_path, capsy
     assert difference(generator, drawer(tmp_path / "site" / said["model"]), torch.eye(10)) < 1e-4
 
 
-def test_a_site_of_a_run_has_its_name_and_the_names_of_its_classes(runtime, finished, tmp_path):
+def test_a_site_of_a_run_has_its_name(runtime, finished, tmp_path):
     folder = demo_site.make_site(str(finished.folder), tmp_path / "site")
-    said = json.loads((folder / "studio.json").read_text())
-    assert said["name"] == "bce"
-    assert said["class_names"] == list("0123456789")
+    assert json.loads((folder / "studio.json").read_text())["name"] == "bce"
+
+
+def test_a_site_knows_the_classes_of_a_published_generator(runtime, tmp_path):
+    generator = build("bce", **SMALL)
+    generator.class_names = ("coat", "bag", "boot", "hat")
+    site = demo_site.make_site(str(publish(generator, tmp_path / "published")), tmp_path / "site")
+    assert json.loads((site / "studio.json").read_text())["class_names"] == ["coat", "bag", "boot", "hat"]
+    assert json.loads(metadata(site / "generator.onnx")["class_names"]) == ["coat", "bag", "boot", "hat"]
 
 
 def test_what_the_page_refers_to_is_in_the_site(runtime, tmp_path):
-    import re
-
     folder = demo_site.make_site("bce", tmp_path / "site")
     page = (folder / "index.html").read_text()
     references = re.findall(r'(?:src|href)="([^"#]+)"', page)
