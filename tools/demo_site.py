@@ -19,11 +19,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from cgan_lib import UserError
-from cgan_lib.files import first_line
-from cgan_lib.paths import make_folder
+from cgan_lib.files import first_line, staged_folder
 from cgan_lib.publish.onnx import export_onnx
 from cgan_lib.runs.source import open_source
-from cgan_lib.service.serve import PAGE, page_settings
+from cgan_lib.service.app import PAGE, page_settings
 from cgan_lib.studio.latent import slider_directions
 
 PACKAGE = "onnxruntime-web@1.30.0"  # exactly, for another one may name its files otherwise
@@ -40,32 +39,18 @@ def make_site(source: str, out: Path) -> Path:
     """
     if out.exists() and not _replaceable(out):
         raise UserError(f"{out} holds something that is no site made by this tool: name another folder with --out.")
-    partial, old = (out.with_name(f".{out.name}.{what}") for what in ("partial", "old"))
-    if old.exists() and not out.exists():  # a process was killed between the two renamings below
-        old.rename(out)
-    for left in (partial, old):
-        shutil.rmtree(left, ignore_errors=True)
-    make_folder(partial)
-    try:
-        generator, name, class_names, _ = open_source(source)
-        ways = slider_directions(generator)
-        export_onnx(generator, partial / "generator.onnx", name=name, class_names=class_names, directions=ways)
+    with staged_folder(out) as partial:
+        generator, name, *_ = open_source(source)
+        directions = slider_directions(generator)
+        export_onnx(generator, partial / "generator.onnx", name=name, directions=directions)
         for file, _ in PAGE.values():
             (partial / file).write_bytes((files("cgan_lib.service") / "page" / file).read_bytes())
         settings = {"engine": "onnx", "made_by": MADE_BY, "model": "generator.onnx", "runtime": RUNTIME[0]}
-        settings |= page_settings(generator, name, class_names, ways)
-        for direction, way in zip(settings["directions"], ways, strict=True):
-            direction["vector"] = way.vector.tolist()
+        settings |= page_settings(generator, name, directions)
+        for described, direction in zip(settings["directions"], directions, strict=True):
+            described["vector"] = direction.vector.tolist()
         (partial / "studio.json").write_text(json.dumps(settings))
         _fetch_runtime(partial)
-        if out.exists():
-            out.rename(old)
-        partial.rename(out)
-    finally:
-        if old.exists() and not out.exists():
-            old.rename(out)
-        for left in (partial, old):
-            shutil.rmtree(left, ignore_errors=True)
     return out
 
 
