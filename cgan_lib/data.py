@@ -3,16 +3,20 @@
 These data sets are small (MNIST: 47 MB), so there is no DataLoader: a batch is an index into a tensor.
 """
 
+import hashlib
 import os
 import socket
 import threading
 import time
+import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +24,9 @@ from torch import Tensor
 
 from cgan_lib.errors import UserError, unknown
 from cgan_lib.paths import home, make_folder
+
+if TYPE_CHECKING:
+    from torchvision.datasets import MNIST
 
 DIGITS = tuple("0123456789")
 CLOTHES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
@@ -35,17 +42,43 @@ DATASETS: dict[str, tuple[str | None, tuple[str, ...]]] = {
 CONNECT_SECONDS = 8  # to find out whether any mirror answers; they are asked side by side
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageData:
-    """Labelled images: `images` uint8 (N,C,H,W), `labels` int64 (N,), and a name for each class."""
+    """Labelled images: `images` uint8 (N,C,H,W), `labels` int64 (N,) from 0 on, and a name for each class.
+
+    Two are equal when their names, classes, labels and pixels are. `UserError` names the field that is not as it must
+    be, and the fix. Not to be changed in place: what is derived from the images is remembered by their `fingerprint`.
+    """
 
     name: str
     images: Tensor
     labels: Tensor
     class_names: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        if problem := _problem(self.images, self.labels, self.class_names):
+            raise UserError(f"{self.name}: {problem}.")
+
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ImageData) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> tuple:
+        return self.name, tuple(self.class_names), self.fingerprint
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that name the labels and pixels: with one image more, they are others."""
+        digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
+        for tensor in (self.labels, self.images):
+            digest.update(tensor.cpu().contiguous().numpy().data)
+        return digest.hexdigest()[:12]
 
     @property
     def num_classes(self) -> int:
@@ -62,6 +95,40 @@ class ImageData:
     def to(self, device: str | torch.device) -> "ImageData":
         """The same data on another device."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def take(self, rows: Tensor | slice) -> "ImageData":
+        """The images at these positions, with their labels."""
+        return replace(self, images=self.images[rows], labels=self.labels[rows])
+
+    def resized(self, size: int) -> "ImageData":
+        """The same data at `size`×`size` pixels; itself when it has that size."""
+        return self if self.images.shape[2:] == (size, size) else replace(self, images=resize(self.images, size))
+
+
+def _problem(images: Tensor, labels: Tensor, class_names: Sequence[str]) -> str:
+    """What is wrong with the fields of an `ImageData`, and the fix; empty when nothing is."""
+    for field, value in (("images", images), ("labels", labels)):
+        if not isinstance(value, Tensor):
+            return f"{field} must be a tensor, not {type(value).__name__}: torch.as_tensor converts arrays and lists"
+    shape = tuple(images.shape)
+    if images.dtype != torch.uint8:
+        return f"images must be uint8 pixels from 0 to 255, not {images.dtype}: to_uint8 converts from [-1, 1]"
+    if len(shape) != 4:
+        return f"images must have the shape (N, C, H, W), not {shape}: images.unsqueeze(1) adds a single channel"
+    if shape[3] in (1, 3) and shape[1] > 4:
+        return f"images must have the shape (N, C, H, W), not {shape}: images.permute(0, 3, 1, 2) moves the channels"
+    if labels.dtype != torch.int64 or labels.ndim != 1:
+        return f"labels must be int64 of shape (N,), not {labels.dtype} of {tuple(labels.shape)}: use labels.long()"
+    if len(images) != len(labels):
+        return f"there are {len(images)} images but {len(labels)} labels: give one label for each image"
+    if len(labels) == 0:
+        return "there are no images: give at least one"
+    if not class_names or not all(class_names):
+        return f"class_names must name every class, not {tuple(class_names)}: for digits, use tuple('0123456789')"
+    if (least := labels.min().item()) < 0 or (most := labels.max().item()) >= len(class_names):
+        outside = least if least < 0 else most
+        return f"label {outside} is none of the {len(class_names)} classes in class_names: number them from 0 on"
+    return ""
 
 
 def to_unit(images: Tensor) -> Tensor:
@@ -105,16 +172,15 @@ def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) 
     """
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)
+    source, class_names = DATASETS[name]
     try:
-        data = _embedded_digits(train) if name == "digits" else _from_torchvision(name, train)
+        data = _from_torchvision(name, source, class_names, train) if source else _embedded_digits(train)
     except OfflineError as error:
         if name != "mnist":
             raise
         warnings.warn(f"{error} Using the embedded 8×8 digits instead.", stacklevel=2)
         data = _embedded_digits(train)
-    if data.image_size != image_size:
-        data = replace(data, images=resize(data.images, image_size))
-    return data
+    return data.resized(image_size)
 
 
 load = load_data  # its name in notebooks that are already in circulation; goes with 1.0
@@ -124,11 +190,10 @@ class OfflineError(UserError):
     """The data set is not on this machine and its mirrors cannot be reached."""
 
 
-def _from_torchvision(name: str, train: bool) -> ImageData:
+def _from_torchvision(name: str, class_name: str, class_names: tuple[str, ...], train: bool) -> ImageData:
     from torchvision import datasets
 
-    class_name, class_names = DATASETS[name]
-    source = getattr(datasets, class_name)
+    source: type[MNIST] = getattr(datasets, class_name)  # the others are made from it
     roots = [Path(os.environ["CGAN_DATA"]).expanduser()] if os.environ.get("CGAN_DATA") else []
     roots.append(home() / "data")
     files = [Path(url).stem for url, _ in source.resources]
@@ -148,7 +213,7 @@ def _from_torchvision(name: str, train: bool) -> ImageData:
     return ImageData(name, loaded.data.unsqueeze(1).contiguous(), loaded.targets.long(), class_names)
 
 
-def _download(source: type, root: Path, name: str) -> None:
+def _download(source: "type[MNIST]", root: Path, name: str) -> None:
     if not _reachable(source.mirrors):
         raise OfflineError(
             f"{name} is not in {root} and no mirror answers: go online, or set CGAN_DATA to a folder that holds "

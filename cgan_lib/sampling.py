@@ -1,6 +1,7 @@
-"""From labels to images: digits on request, fixed latents, the grid that every run draws."""
+"""From labels to images: one for each label, fixed latents, the grid that every run draws."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +9,8 @@ from torch import Tensor, nn
 
 from cgan_lib.data import ImageData, to_uint8
 from cgan_lib.errors import UserError
+from cgan_lib.files import first_line
+from cgan_lib.models.layers import ConditionalGenerator
 
 GRID_COLUMNS = 10
 
@@ -34,60 +37,92 @@ def truncate(z: Tensor, limit: float) -> Tensor:
     return (2**0.5 * torch.erfinv(torch.erf(z.double() / 2**0.5) * inside)).float().clamp(-limit, limit)
 
 
-def slerp(start: Tensor, end: Tensor, shares: Tensor) -> Tensor:
-    """Latents on the arc from `start` to `end`, each (latent_dim,), at `shares` (N,) of the way: (N, latent_dim).
+def slerp(start: Tensor, end: Tensor, t: Tensor) -> Tensor:
+    """Latents on the arc from `start` to `end`, each (latent_dim,), at `t` (N,) from 0 to 1: (N, latent_dim).
 
     On the arc the length stays that of latents the generator was trained on; on the straight line it sinks to 0.7 of
     it half way (White 2016, section 2.1; Shoemake 1985).
     """
     angle = torch.arccos(F.cosine_similarity(start, end, dim=0).clamp(-1, 1))
-    shares = shares[:, None]  # (N, 1)
+    t = t[:, None]  # (N, 1)
     if torch.sin(angle) < 1e-4:  # the same direction, or the opposite one, to which no arc is the shortest
-        return torch.lerp(start[None], end[None], shares)
-    return (torch.sin((1 - shares) * angle) * start + torch.sin(shares * angle) * end) / torch.sin(angle)
+        return torch.lerp(start[None], end[None], t)
+    return (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / torch.sin(angle)
 
 
-def blend(start: int, end: int, shares: Tensor, num_classes: int = 10) -> Tensor:
-    """Class weights (N, num_classes) from class `start` to class `end`, at `shares` (N,) of the way, for `generate`."""
-    for label in (start, end):
-        if not 0 <= label < num_classes:
-            raise UserError(f"label {label} is no class: use 0 to {num_classes - 1}.")
-    ends = F.one_hot(torch.tensor([start, end]), num_classes).float()  # (2, num_classes)
-    return torch.lerp(ends[:1], ends[1:], shares[:, None].float())
+def blend(start: int, end: int, t: Tensor, num_classes: int = 10) -> Tensor:
+    """Class weights (N, num_classes) from class `start`, at `t` (N,) = 0, to class `end`, at 1, for `generate`."""
+    ends = F.one_hot(check_labels([start, end], num_classes), num_classes).float()  # (2, num_classes)
+    return torch.lerp(ends[:1], ends[1:], t[:, None].float())
 
 
 @torch.inference_mode()
 def generate(
-    generator: nn.Module,
+    generator: ConditionalGenerator,
     labels: Sequence[int] | Tensor,
     *,
-    z: Tensor | None = None,
+    z: Sequence[Sequence[float]] | Tensor | None = None,
     seed: int = 0,
     batch_size: int = 250,
 ) -> Tensor:
     """One image for each label: uint8 (N,C,H,W) on the CPU.
 
     In place of labels (N,), class weights (N, num_classes) ask for what lies between classes. `z` (N, latent_dim) is
-    drawn from `seed` when not given. The generator is used in evaluation mode, and put back into the mode it was in.
-    `UserError` for a label outside the classes or a `z` of another shape.
+    drawn from `seed` when not given. Tensors, arrays and lists will do, of any number type. The generator is used in
+    evaluation mode and left as it was, and so is the random state. `UserError` for a label outside the classes, a `z`
+    of another shape, or a network without `config`.
     """
-    config = generator.config
+    config = generator_config(generator)
     labels = check_labels(labels, config["num_classes"])
-    expected = (len(labels), config["latent_dim"])
-    z = latents(*expected, seed=seed) if z is None else z
-    if tuple(z.shape) != expected:
-        raise UserError(f"z has shape {tuple(z.shape)}, but {len(labels)} labels need {expected}.")
-    device = next(generator.parameters()).device
-    training = generator.training
-    generator.eval()
-    try:
+    z = (
+        _check_latents(z, len(labels), config["latent_dim"])
+        if z is not None
+        else latents(len(labels), config["latent_dim"], seed)
+    )
+    like = next(generator.parameters(), z)  # its device and precision
+    if labels.is_floating_point():
+        labels = labels.to(like.dtype)
+    with _evaluating(generator):
         images = [
-            to_uint8(generator(some_z.to(device), some.to(device))).cpu()
-            for some_z, some in zip(z.split(batch_size), labels.split(batch_size), strict=True)
+            to_uint8(generator(z_batch.to(like), labels_batch.to(like.device))).cpu()
+            for z_batch, labels_batch in zip(z.split(batch_size), labels.split(batch_size), strict=True)
         ]
-    finally:
-        generator.train(training)
     return torch.cat(images)
+
+
+def generator_config(generator: nn.Module) -> dict[str, int]:
+    """The `config` of a generator: latent_dim, num_classes and more; `UserError` for a network without one."""
+    config = getattr(generator, "config", None)
+    if not isinstance(config, dict) or not {"latent_dim", "num_classes"} <= set(config):
+        raise UserError(
+            f"{type(generator).__name__} has no `config` that says its latent_dim and num_classes: derive it from "
+            "ConditionalGenerator, or set config = dict(latent_dim=…, num_classes=…, channels=…, image_size=…)."
+        )
+    return config
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Every layer in evaluation mode meanwhile; then the modes, and the random state, are what they were."""
+    modes = {layer: layer.training for layer in network.modules()}
+    device = next(network.parameters(), torch.empty(0)).device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        network.eval()
+        try:
+            yield
+        finally:
+            for layer, training in modes.items():
+                layer.training = training
+
+
+def _check_latents(z: Sequence[Sequence[float]] | Tensor, count: int, latent_dim: int) -> Tensor:
+    try:
+        z = torch.as_tensor(z)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"z must be {count} rows of {latent_dim} numbers ({first_line(error)}).") from error
+    if tuple(z.shape) != (count, latent_dim):
+        raise UserError(f"z has shape {tuple(z.shape)}, but {count} labels need {(count, latent_dim)}.")
+    return z
 
 
 def check_labels(labels: Sequence[int] | Tensor, num_classes: int) -> Tensor:
@@ -98,14 +133,20 @@ def check_labels(labels: Sequence[int] | Tensor, num_classes: int) -> Tensor:
         raise UserError(f"labels must be a list of classes such as [7, 7, 3], got {labels!r}.") from error
     if labels.ndim == 2 and labels.is_floating_point() and len(labels):
         return _check_weights(labels, num_classes)
+    if labels.ndim == 2 and labels.shape[1] == num_classes and len(labels):
+        raise UserError(
+            f"labels of shape {tuple(labels.shape)} look one-hot: give classes, labels.argmax(1), or class weights, "
+            "labels.float()."
+        )
     if labels.ndim != 1 or len(labels) == 0:
         raise UserError(f"labels must be a list of classes such as [7, 7, 3], got shape {tuple(labels.shape)}.")
-    if labels.is_floating_point() or labels.dtype == torch.bool:
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise UserError(f"labels must be whole numbers, got {labels.dtype}.")
+    labels = labels.long()
     outside = labels[(labels < 0) | (labels >= num_classes)]
     if len(outside):
         raise UserError(f"label {outside[0].item()} is no class: use 0 to {num_classes - 1}.")
-    return labels.long()
+    return labels
 
 
 def _check_weights(weights: Tensor, num_classes: int) -> Tensor:

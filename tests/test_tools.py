@@ -22,7 +22,7 @@ from torchvision import datasets
 import notebooks
 from cgan_lib import UserError, generate, load, load_generator, pretrained, train
 from cgan_lib.evaluation import load_classifier
-from cgan_lib.evaluation.classifier import share_right
+from cgan_lib.evaluation.classifier import accuracy
 from cgan_lib.weights import facts
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -212,7 +212,7 @@ def test_classifiers_are_shipped_in_half_precision_with_their_share_of_right_ans
     assert [path.name for path in shelf.iterdir()] == ["digits.safetensors"]
     state = load_file(shelf / "digits.safetensors")
     assert {tensor.dtype for tensor in state.values() if tensor.is_floating_point()} == {torch.float16}
-    right = share_right(load_classifier("digits"), load("digits", train=False))  # the one on the shelf
+    right = accuracy(load_classifier("digits"), load("digits", train=False))  # the one on the shelf
     assert capsys.readouterr().out == f"classifier of digits: {right:.2f}% of the real test images\n"
     assert right < 90  # it is not the one that the library ships
 

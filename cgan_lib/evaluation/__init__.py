@@ -1,9 +1,11 @@
-"""Measuring generators with a classifier that took no part in their training: see `scores` for the protocol."""
+"""Measuring generators with a classifier that took no part in their training: see `protocol`."""
 
 from cgan_lib.evaluation.classifier import Classifier, has_classifier, load_classifier
 from cgan_lib.evaluation.inception import inception_fid
 from cgan_lib.evaluation.nearest import nearest_real
-from cgan_lib.evaluation.scores import Scores, evaluate, evaluate_images, in_proportion, quick_scores, real_scores
+from cgan_lib.evaluation.protocol import evaluate, evaluate_images, quick_scores, real_scores
+from cgan_lib.evaluation.samples import in_proportion
+from cgan_lib.evaluation.scores import Scores
 
 __all__ = [
     "Classifier",

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ BATCH = 128  # of a large data set; a small one is read in at least 40 batches a
 EPOCHS = 8
 LEAST_STEPS = 600
 READ_AT_ONCE = 500
+READABLE = 90.0  # percent: a classifier that reads fewer right was made for other images
 
 
 class Classifier(nn.Module):
@@ -53,31 +55,61 @@ class Classifier(nn.Module):
 
 def load_classifier(dataset: str = "mnist") -> Classifier:
     """The classifier of a data set, in evaluation mode: shipped, or trained now and kept in `data/classifiers/`."""
-    from safetensors.torch import load_file
-
-    for path in _places(dataset):
-        if path.is_file():
-            state = load_file(path)
-            with torch.random.fork_rng(devices=[]):  # the weights that it starts with are drawn for nothing
-                network = Classifier(len(state["logits.weight"]), state["backbone.0.weight"].shape[1])
-            network.load_state_dict(state)
-            return network.eval()
-    print(f"Training a classifier of {dataset}, once …")
-    data = load_data(dataset)
-    network = train_classifier(data)
-    save_classifier(network, _places(data.name)[-1])  # offline, that of the digits that stood in
-    return network
+    shipped = _shipped(dataset)
+    return open_classifier(shipped if shipped.is_file() else classifier_file(load_data(dataset)))
 
 
 def has_classifier(dataset: str) -> bool:
-    """Whether the classifier of a data set is at hand, without training one."""
-    return any(path.is_file() for path in _places(dataset))
+    """Whether the classifier of a data set that is at hand is there too, without training one."""
+    training = load_data(dataset)
+    return _is_shipped(training) or _kept(training).is_file()
 
 
-def _places(dataset: str) -> tuple[Path, Path]:
-    """Where the shipped classifier of a data set would lie, and where one trained here is kept."""
-    name = f"{dataset}.safetensors"
-    return SHIPPED / name, home() / "data" / "classifiers" / name
+def classifier_file(training: ImageData) -> Path:
+    """Where the classifier of these training images lies; when there is none, it is trained now.
+
+    The shipped one serves data of its name, as long as it can read them. Every other belongs to the very images that it
+    has learned from: with a class more, or one image, another one is trained.
+    """
+    if _is_shipped(training):
+        return _shipped(training.name)
+    if not (kept := _kept(training)).is_file():
+        print(f"Training a classifier of {training.name}, once …")
+        save_classifier(train_classifier(training), kept)
+    return kept
+
+
+def open_classifier(path: Path) -> Classifier:
+    """The classifier of a weight file, in evaluation mode."""
+    from safetensors.torch import load_file
+
+    state = load_file(path)
+    with torch.random.fork_rng(devices=[]):  # the weights that it starts with are drawn for nothing
+        network = Classifier(len(state["logits.weight"]), state["backbone.0.weight"].shape[1])
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def _shipped(dataset: str) -> Path:
+    return SHIPPED / f"{dataset}.safetensors"
+
+
+def _kept(training: ImageData) -> Path:
+    return home() / "data" / "classifiers" / f"{training.name}-{training.fingerprint}.safetensors"
+
+
+def _is_shipped(training: ImageData) -> bool:
+    """Whether a classifier is shipped for data of this name, and these are such data."""
+    every = -(-len(training) // READ_AT_ONCE)  # fewer than all will do, but of each class: data may be sorted
+    path = _shipped(training.name)
+    return path.is_file() and _reads(path, training.take(slice(None, None, every)))
+
+
+@lru_cache(maxsize=4)
+def _reads(path: Path, images: ImageData) -> bool:
+    network = open_classifier(path)
+    shape = network.logits.out_features, network.backbone[0].in_channels
+    return shape == (images.num_classes, images.channels) and accuracy(network, images) >= READABLE
 
 
 def fingerprint(network: nn.Module) -> str:
@@ -111,7 +143,7 @@ def train_classifier(data: ImageData, seed: int = 1, held_out: ImageData | None 
             optimizer.step()
             schedule.step()
             if held_out is not None and (step % (steps // EPOCHS or 1) == 0 or step == steps):
-                right = share_right(network.eval(), held_out)
+                right = accuracy(network.eval(), held_out)
                 network.train()
                 if right >= best:  # the later of two equal ones has learned from more
                     best, best_state = right, copy.deepcopy(network.state_dict())
@@ -124,11 +156,11 @@ def train_classifier(data: ImageData, seed: int = 1, held_out: ImageData | None 
 def read(network: Classifier, images: Tensor) -> tuple[Tensor, Tensor]:
     """Features (N, 128) and logits (N, num_classes) of images uint8 (N, C, H, W), on the device of the classifier."""
     device = network.logits.weight.device
-    features = torch.cat([network(to_unit(some.to(device))) for some in images.split(READ_AT_ONCE)])
+    features = torch.cat([network(to_unit(batch.to(device))) for batch in images.split(READ_AT_ONCE)])
     return features, network.logits(features)
 
 
-def share_right(network: Classifier, data: ImageData) -> float:
+def accuracy(network: Classifier, data: ImageData) -> float:
     """Percent of the images that are read as their label."""
     _, logits = read(network, data.images)
     return 100 * (logits.argmax(1).cpu() == data.labels).float().mean().item()

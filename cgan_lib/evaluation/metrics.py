@@ -94,14 +94,15 @@ def neighbourhoods(real: Tensor, fake: Tensor, k: int = NEIGHBOURS) -> Neighbour
     """Precision, recall, density and coverage of fakes (M, d) among real images (N, d); both need more than k rows."""
     real, fake = real.double(), fake.double()
     reach_real, reach_fake = _reach(real, k), _reach(fake, k)  # (N,), (M,)
-    around, (drawable, covered) = [], torch.zeros(2, len(real), dtype=torch.bool, device=real.device)
-    for some, reach in zip(fake.split(CHUNK), reach_fake.split(CHUNK), strict=True):
-        distances = torch.cdist(some, real)  # (chunk, N)
+    drawable, covered = torch.zeros(2, len(real), dtype=torch.bool, device=real.device)
+    counts = []
+    for chunk, reach in zip(fake.split(CHUNK), reach_fake.split(CHUNK), strict=True):
+        distances = torch.cdist(chunk, real)  # (chunk, N)
         inside = distances < reach_real
-        around.append(inside.sum(1))
+        counts.append(inside.sum(1))
         covered |= inside.any(0)
         drawable |= (distances < reach[:, None]).any(0)
-    around = torch.cat(around).double()  # (M,): the balls of real images that each fake is in
+    around = torch.cat(counts).double()  # (M,): the balls of real images that each fake is in
     return Neighbourhoods(
         precision=(around > 0).double().mean().item(),
         recall=drawable.double().mean().item(),
@@ -113,7 +114,7 @@ def neighbourhoods(real: Tensor, fake: Tensor, k: int = NEIGHBOURS) -> Neighbour
 
 def _reach(features: Tensor, k: int) -> Tensor:
     """Distance from each row to its k-th neighbour, itself not counted (N,)."""
-    nearest = [torch.cdist(some, features).topk(k + 1, largest=False).values[:, k] for some in features.split(CHUNK)]
+    nearest = [torch.cdist(chunk, features).topk(k + 1, largest=False).values[:, k] for chunk in features.split(CHUNK)]
     return torch.cat(nearest)
 
 

@@ -17,8 +17,8 @@ def nearest_real(images: Tensor, real: ImageData) -> tuple[Tensor, Tensor]:
         images = resize(images, real.image_size)
     everything = real.images.flatten(1).float() / 255  # (M, C·H·W)
     positions, distances = [], []
-    for some in (images.flatten(1).float() / 255).split(CHUNK):
-        nearest = torch.cdist(some, everything).argmin(1)
+    for chunk in (images.flatten(1).float() / 255).split(CHUNK):
+        nearest = torch.cdist(chunk, everything).argmin(1)
         positions.append(nearest)
-        distances.append((some - everything[nearest]).norm(dim=1))  # cdist rounds: a copy would not be at 0
+        distances.append((chunk - everything[nearest]).norm(dim=1))  # cdist rounds: a copy would not be at 0
     return torch.cat(positions), torch.cat(distances)

@@ -1,0 +1,228 @@
+"""How good is a generator? One protocol, the same for every recipe, so that two numbers may be compared.
+
+The protocol
+- Fakes come from the averaged (EMA) generator where the recipe has one, latents from N(0, 1) without truncation, and
+  are rounded to the 256 levels of a real image. The labels asked for are distributed as those of the test images.
+- `count` fakes are compared with as many real test images. FID falls as the count grows: a score without its count
+  says nothing, so every result carries it.
+- The classifier reads everything at 28×28 (larger images are made smaller, antialiased). Real images take the same way
+  as fakes: for a generator of 64×64 they go 28 → 64 → 28, as its training images went the first half of it. Otherwise
+  the resizing itself would be counted as a fault of the generator.
+- Features are those of a small classifier of real images, which takes no part in any training and is named by a
+  fingerprint of its weights. It knows digits; a network trained on photographs does not.
+- **The real row.** As many real *training* images go through the same measurement in place of the fakes. What they
+  score is the floor of FID and KID (0 cannot be expected of finite counts) and the ceiling of the others: a mark to aim
+  at, not a bound. Fakes that are too typical may pass it in precision, GAN-test or IS, which is a warning, no triumph.
+  (The classifier has learned from these images, so they may look a little better than new ones would.)
+- With several seeds, the scores are means over as many independent sets of latents, and `deviation` says how far
+  these lie apart. It does not say how far two trainings would.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cgan_lib.data import ImageData, load_data
+from cgan_lib.errors import UserError
+from cgan_lib.evaluation.classifier import (
+    SIZE,
+    Classifier,
+    accuracy,
+    classifier_file,
+    fingerprint,
+    open_classifier,
+    read,
+    train_classifier,
+)
+from cgan_lib.evaluation.metrics import fid, inception_score, kid, neighbourhoods, spread
+from cgan_lib.evaluation.samples import LEAST_COUNT, check_measurable, generate_like, in_proportion
+from cgan_lib.evaluation.scores import Scores, mean_over_seeds
+from cgan_lib.models.layers import ConditionalGenerator
+from cgan_lib.recipes import SAMPLES, SEEDS, current_profile
+from cgan_lib.sampling import check_labels
+
+HELD_OUT = 6  # of the images that GAN-train learns from, every sixth chooses the epoch
+
+
+def evaluate(
+    generator: ConditionalGenerator,
+    dataset: str = "mnist",
+    *,
+    count: int | None = None,
+    seeds: int | None = None,
+    seed: int = 1,
+    gan_train: bool = False,
+) -> Scores:
+    """Measure a generator of images of any size against a data set, as the protocol of this module says.
+
+    `count` images (default: what the profile says) for each of `seeds` seeds from `seed` on (default: 3 in the profile
+    `full`, else 1); `gan_train` also trains a fresh classifier on fakes, and one on real images, which takes longer
+    than everything else together. `UserError` for a generator of other classes or channels than those of `dataset`.
+    """
+    count = SAMPLES[current_profile()] if count is None else count
+    seeds = SEEDS[current_profile()] if seeds is None else seeds
+    if seeds < 1:
+        raise UserError(f"seeds {seeds} must be at least 1.")
+    training, test = _both_parts(dataset)
+    check_measurable(generator, test, count)
+    fakes = {number: generate_like(generator, test, count, number) for number in range(seed, seed + seeds)}
+    task = _Task(training, test, count, fakes[seed].image_size, _device(generator))
+    scores = [_measure(images, task.reference()) for images in fakes.values()]
+    if gan_train:
+        learned = [learned_from(images, task.tested(), number) for number, images in fakes.items()]
+        scores = [replace(one, gan_train=percent) for one, percent in zip(scores, learned, strict=True)]
+    return mean_over_seeds(scores, task.real_scores(gan_train))
+
+
+def evaluate_images(images: Tensor, labels: Tensor, dataset: str = "mnist") -> Scores:
+    """Measure images uint8 (N,C,H,W) that were made for `labels` (N,), wherever they come from, by the same protocol.
+
+    Their labels are taken as they are: give them in the proportions of the real ones. `UserError` for another number
+    of labels or channels, or when a class has fewer than two images.
+    """
+    training, test = _both_parts(dataset)
+    labels = check_labels(labels, test.num_classes)
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[:2] != (len(labels), test.channels):
+        raise UserError(
+            f"images must be uint8 of shape ({len(labels)}, {test.channels}, height, width) for {len(labels)} labels, "
+            f"got {images.dtype} of shape {tuple(images.shape)}."
+        )
+    by_class = labels.bincount(minlength=test.num_classes)
+    if by_class.min() < 2:
+        raise UserError(f"class {by_class.argmin().item()} has {by_class.min().item()} images: give 2 or more of each.")
+    given = ImageData(f"images for {dataset}", images, labels, test.class_names)
+    task = _Task(training, test, max(len(labels), LEAST_COUNT * test.num_classes), given.image_size, "cpu")
+    return replace(_measure(given, task.reference()), real=task.real_scores())
+
+
+def quick_scores(generator: ConditionalGenerator, dataset: str, count: int, seed: int = 1) -> dict[str, float]:
+    """The scores that are cheap enough to follow a training with, always on the latents of `seed`.
+
+    They compare with real *training* images, so that a generator chosen by them was not chosen on the test images.
+    """
+    training = load_data(dataset)
+    check_measurable(generator, training, count)
+    fakes = generate_like(generator, training, count, seed)
+    reference = _Task(training, training, count, fakes.image_size, _device(generator)).reference()
+    features, logits = read(reference.classifier, fakes.images)
+    near = neighbourhoods(reference.features, features)
+    return {
+        "fid": fid(reference.features, features),
+        "precision": near.precision,
+        "recall": near.recall,
+        "coverage": near.coverage,
+        "as_requested": 100 * (logits.argmax(1).cpu() == fakes.labels).float().mean().item(),
+    }
+
+
+def real_scores(
+    dataset: str = "mnist", count: int | None = None, *, gan_train: bool = False, image_size: int = SIZE
+) -> Scores:
+    """What `count` real training images score in place of the fakes: floor of FID and KID, ceiling of the rest.
+
+    `image_size` is that of the fakes which the row is for.
+    """
+    count = SAMPLES[current_profile()] if count is None else count
+    return _Task(*_both_parts(dataset), count, image_size, "cpu").real_scores(gan_train)
+
+
+def learned_from(fakes: ImageData, test: ImageData, seed: int = 1) -> float:
+    """GAN-train: percent of `test` that a fresh classifier reads right after training on the images `fakes` alone.
+
+    Every sixth image is held out; the epoch that reads most of those right is the one that is tested.
+    """
+    held_out = torch.arange(len(fakes)) % HELD_OUT == 0
+    return accuracy(train_classifier(fakes.take(~held_out), seed, fakes.take(held_out)), test)
+
+
+def _both_parts(dataset: str) -> tuple[ImageData, ImageData]:
+    """The training and the test images; both of the embedded digits where these stand in for MNIST."""
+    training = load_data(dataset)
+    return training, load_data(training.name, train=False)
+
+
+def _device(generator: ConditionalGenerator) -> str:
+    """Where to measure: beside the generator on a CUDA GPU, else on the CPU (others lack double precision)."""
+    device = next(generator.parameters(), torch.empty(0)).device
+    return str(device) if device.type == "cuda" else "cpu"
+
+
+@dataclass(frozen=True, eq=False)
+class _Reference:
+    """Real images that others are compared with, what the classifier sees in them, and the classifier."""
+
+    real: ImageData
+    features: Tensor
+    classifier: Classifier
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What fakes of one size are measured with: `count` images of `test`, and of `training` in place of the fakes."""
+
+    training: ImageData
+    test: ImageData
+    count: int
+    image_size: int
+    device: str
+
+    def reference(self) -> _Reference:
+        real = in_proportion(self.test, self.count).resized(self.image_size)
+        return _reference(real, classifier_file(self.training), self.device)
+
+    def tested(self) -> ImageData:
+        return self.test.resized(self.image_size)
+
+    def real_scores(self, gan_train: bool = False) -> Scores:
+        real = in_proportion(self.training, self.count).resized(self.image_size)
+        return _real_scores(real, self.reference(), self.tested() if gan_train else None)
+
+
+# What many measurements share is computed once. Data are compared by their fingerprints, so that new ones are noticed.
+
+
+@lru_cache(maxsize=4)
+def _reference(real: ImageData, classifier: Path, device: str) -> _Reference:
+    network = open_classifier(classifier).to(device)
+    return _Reference(real, read(network, real.images)[0], network)
+
+
+@lru_cache(maxsize=8)
+def _real_scores(real: ImageData, reference: _Reference, tested: ImageData | None) -> Scores:
+    return replace(_measure(real, reference), gan_train=learned_from(real, tested) if tested else None)
+
+
+def _measure(images: ImageData, reference: _Reference) -> Scores:
+    """The scores of images, fake or real, but for GAN-train."""
+    features, logits = read(reference.classifier, images.images)
+    near = neighbourhoods(reference.features, features)
+    predicted, labels, classes = logits.argmax(1).cpu(), images.labels, range(images.num_classes)
+    confusion = torch.zeros(images.num_classes, images.num_classes, dtype=torch.long)
+    confusion.index_put_((labels, predicted), torch.ones_like(labels), accumulate=True)
+    right = 100 * confusion.diag() / confusion.sum(1)
+    diversity = (spread(features, labels) / spread(reference.features, reference.real.labels)).cpu()
+    real_of = {label: reference.features[reference.real.labels == label] for label in classes}
+    return Scores(
+        count=len(images),
+        real_count=len(reference.real),
+        seeds=1,
+        classifier=fingerprint(reference.classifier),
+        fid=fid(reference.features, features),
+        kid=kid(reference.features, features),
+        inception_score=inception_score(logits),
+        precision=near.precision,
+        recall=near.recall,
+        density=near.density,
+        coverage=near.coverage,
+        as_requested=100 * (predicted == labels).double().mean().item(),
+        worst_class=right.min().item(),
+        diversity=diversity.mean().item(),
+        least_diverse=diversity.min().item(),
+        as_requested_by_class=tuple(right.tolist()),
+        fid_by_class=tuple(fid(real_of[label], features[labels == label]) for label in classes),
+        diversity_by_class=tuple(diversity.tolist()),
+        confusion=tuple(map(tuple, confusion.tolist())),
+    )
