@@ -74,7 +74,8 @@ def forward_of_the_published_net(s, z, labels):
 
 
 def test_published_weights_load_as_they_are_and_draw_what_the_published_net_draws(published, tmp_path):
-    assert {name: tuple(tensor.shape) for name, tensor in published.items()} == PUBLISHED_SHAPES
+    for state in (published, MODELS["bce"].generator().state_dict()):
+        assert {name: tuple(tensor.shape) for name, tensor in state.items()} == PUBLISHED_SHAPES
     torch.save(published, tmp_path / "mnist_cgan_generator.pth")
     generator = load_generator(tmp_path / "mnist_cgan_generator.pth")
     z, labels = torch.randn(10, 100), torch.arange(10)
@@ -83,11 +84,6 @@ def test_published_weights_load_as_they_are_and_draw_what_the_published_net_draw
         torch.testing.assert_close(generator(z, labels), expected, atol=1e-5, rtol=0)
     pixels = generate(generator, labels, z=z)
     assert (pixels - (expected + 1) * 127.5).abs().max() < 0.51
-
-
-def test_default_bce_generator_has_the_published_names_and_shapes():
-    state = MODELS["bce"].generator().state_dict()
-    assert {name: tuple(tensor.shape) for name, tensor in state.items()} == PUBLISHED_SHAPES
 
 
 def test_a_label_plane_of_its_own_or_through_a_shared_layer():
@@ -100,16 +96,10 @@ def test_a_label_plane_of_its_own_or_through_a_shared_layer():
     assert torch.linalg.matrix_rank(shared(torch.arange(4)).flatten(1) - shared[1].bias, atol=1e-5) == 2
 
 
-def test_strided_layers_double_and_halve():
+def test_sides_are_halved_and_doubled():
     assert upsample(2, 3)(torch.zeros(1, 2, 5, 7)).shape == (1, 3, 10, 14)
     assert downsample(2, 3)(torch.zeros(1, 2, 10, 14)).shape == (1, 3, 5, 7)
-
-
-def test_quarter_is_the_side_that_two_doublings_bring_to_the_image():
     assert [quarter(size) for size in (8, 28, 32, 64)] == [2, 7, 8, 16]
-
-
-def test_halvings_stop_before_a_side_is_odd_or_below_four():
     assert {size: halvings(size) for size in (8, 12, 16, 28, 32, 64)} == {8: 1, 12: 1, 16: 2, 28: 2, 32: 3, 64: 4}
 
 
@@ -141,6 +131,29 @@ def test_discriminators_with_dropout_have_no_batch_norm_and_the_other_way_round(
     assert nn.BatchNorm2d not in kinds("dropout")
     assert nn.BatchNorm2d in kinds("bce")
     assert nn.AdaptiveMaxPool2d in kinds("spatial")
+
+
+# Standard deviation of the class embeddings that a generator and a discriminator start from. 1 is PyTorch's own, with
+# which the label is as loud as z; where no BatchNorm follows, it must be quiet. None: under spectral norm any will do
+LOUDNESS = {
+    "bce": (1.0, 1.0),
+    "dropout": (0.35, 0.35),
+    "spatial": (1.0, 1.0),
+    "dcgan64": (0.35, 0.35),
+    "growing": (0.35, 0.35),
+    "projection": (0.35, None),
+    "residual": (0.35, 0.35),
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_labels_start_as_loud_as_each_family_can_bear(model):
+    torch.manual_seed(0)
+    networks = MODELS[model].generator(num_classes=200), MODELS[model].discriminator(num_classes=200)
+    for network, expected in zip(networks, LOUDNESS[model], strict=True):
+        (embedding,) = (layer for layer in network.modules() if isinstance(layer, nn.Embedding))
+        if expected is not None:  # at least 200 × 20 numbers
+            assert embedding.weight.std().item() == pytest.approx(expected, rel=0.04)
 
 
 # --- dcgan64
@@ -286,15 +299,6 @@ def test_what_a_growing_network_gives_is_continuous_in_its_growth(growing):
     torch.testing.assert_close(half, 0.75 * small + 0.25 * large)  # … and the images of both are mixed
 
 
-def test_a_saved_network_knows_how_far_it_had_grown(growing, tmp_path):
-    generator, _, z, labels, _ = growing
-    generator.grow(0.25)
-    torch.save(generator.state_dict(), tmp_path / "weights.pt")
-    loaded = load_generator(tmp_path / "weights.pt")
-    assert loaded.growth == 0.25
-    assert torch.equal(loaded(z, labels), generator(z, labels))
-
-
 # --- projection and residual
 
 
@@ -328,44 +332,14 @@ def projection():
     return MODELS["projection"].discriminator(num_classes=4, base_channels=4, feature_dim=8)
 
 
-def normalised(network):
-    """The layers with spectral norm, and the buffers of their power iterations."""
-    layers = [layer for layer in network.modules() if is_parametrized(layer, "weight")]
-    return layers, [buffer for name, buffer in network.named_buffers() if name.endswith(("_u", "_v"))]
-
-
 def test_every_weight_of_the_projection_discriminator_has_spectral_norm(projection):
-    layers, buffers = normalised(projection)
     weights = [layer for layer in projection.modules() if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding)]
-    assert layers == weights
-    assert len(layers) == 6
-    assert len(buffers) == 2 * 6
-
-
-def test_normalised_weights_have_a_largest_singular_value_of_one_after_a_few_passes(projection):
-    layers, _ = normalised(projection)
-    for layer in layers:
-        layer.parametrizations.weight.original.data.mul_(torch.rand(()) * 10).add_(0.1)
-    for _ in range(30):
-        projection(torch.rand(2, 1, 28, 28), torch.tensor([0, 1]))
-    for layer in layers:
-        largest = torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2)
-        assert largest.item() == pytest.approx(1, abs=1e-3)
-
-
-def test_power_iterations_run_in_training_mode_only(projection):
-    layers, buffers = normalised(projection)
-    for layer in layers:
-        original = layer.parametrizations.weight.original.data
-        original += torch.randn_like(original)  # so that there is something to do
-    x, labels = torch.rand(2, 1, 28, 28), torch.tensor([0, 1])
-    before = [buffer.clone() for buffer in buffers]
-    projection.eval()
-    assert torch.equal(projection(x, labels), projection(x, labels))
-    assert all(torch.equal(*pair) for pair in zip(buffers, before, strict=True))
-    projection.train()(x, labels)
-    vectors = [pair for pair in zip(buffers, before, strict=True) if len(pair[0]) > 1]  # one number is always ±1
-    assert not any(torch.equal(*pair) for pair in vectors)
+    assert len(weights) == 6
+    for layer in weights:
+        assert is_parametrized(layer, "weight")
+        layer.parametrizations.weight.original.data.mul_(7)
+    projection(torch.rand(2, 1, 28, 28), torch.tensor([0, 1]))
+    assert all(torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2) < 1.5 for layer in weights)
 
 
 def test_the_projection_discriminator_sums_what_it_finds_over_all_places(projection):
