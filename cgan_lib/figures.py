@@ -10,7 +10,13 @@ from cgan_lib.sampling import GRID_COLUMNS, tile
 
 COLOURS = {"G": "#c8553d", "D": "#2f6f8f"}
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
-CURVE_PANELS = {"loss": "loss", "probability": "probability of “real”", "gradient_norm": "gradient norm"}
+CURVE_LABELS = {
+    "loss": "loss",
+    "logit": "mean logit",
+    "probability": "probability of “real”",
+    "gradient_norm": "gradient norm",
+}
+CURVE_PANELS = (("loss",), ("logit", "probability"), ("gradient_norm",))  # each shows the first group that is there
 
 
 def draw_grid(
@@ -45,19 +51,26 @@ def draw_confusion(axes: Any, confusion: Sequence[Sequence[int]], class_names: S
 
 
 def draw_history(axes: Sequence[Any], curves: Curves) -> None:
-    """Draw the curves of a run into three axes; thin: as measured, thick: smoothed."""
-    for panel, (group, label) in zip(axes, CURVE_PANELS.items(), strict=True):
-        for name, (steps, values) in curves.items():
-            if not name.startswith(f"{group}/"):
-                continue
-            short = name.split("/")[1]
-            colour = COLOURS["G" if "G" in short else "D"]
-            panel.plot(steps, values, color=colour, alpha=0.2, linewidth=0.8)
-            panel.plot(steps, smooth(values), color=colour, label=short)
-        panel.set(xlabel="step", title=label)
+    """Draw the curves of a run into three axes; thin: as measured, thick: smoothed.
+
+    Losses, then what the discriminator thinks of reals and fakes (probabilities, or logits where the loss has none),
+    then gradient norms.
+    """
+    groups = {name: name.split("/")[0] for name in curves}
+    for panel, candidates in zip(axes, CURVE_PANELS, strict=True):
+        shown = next((group for group in candidates if group in groups.values()), candidates[-1])
+        for name in (name for name, group in groups.items() if group == shown):
+            _draw_curve(panel, name.split("/")[1], *curves[name])
+        panel.set(xlabel="step", title=CURVE_LABELS[shown])
         panel.grid(alpha=0.25)
         if panel.lines:
             panel.legend(loc="upper left", ncols=2, fontsize=9, framealpha=0.7)
+
+
+def _draw_curve(panel: Any, name: str, steps: np.ndarray, values: np.ndarray) -> None:
+    colour = COLOURS["G" if "G" in name or name == "fake" else "D"]
+    panel.plot(steps, values, color=colour, alpha=0.2, linewidth=0.8)
+    panel.plot(steps, smooth(values), color=colour, label=name)
 
 
 def smooth(values: np.ndarray, width: int = 15) -> np.ndarray:

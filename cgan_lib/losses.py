@@ -1,8 +1,8 @@
 """GAN losses as pure functions on logits, in pairs: what the discriminator minimises, what the generator minimises.
 
-Logits are unbounded scores (N,); sigmoid(logit) is the discriminator's probability that an image is real. With
-softplus(x) = log(1 + eˣ): −log sigmoid(x) = softplus(−x) and −log(1 − sigmoid(x)) = softplus(x), free of overflow.
-Penalties look at the slope of the discriminator instead: how fast its logit changes when a pixel does.
+Logits are unbounded scores (N,). Where a loss says so, sigmoid(logit) is the discriminator's probability that an image
+is real. With softplus(x) = log(1 + eˣ): −log sigmoid(x) = softplus(−x) and −log(1 − sigmoid(x)) = softplus(x), free of
+overflow. Penalties look at the slope of the discriminator instead: how fast its logit changes when a pixel does.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def hinge_d(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def hinge_g(fake: Tensor) -> Tensor:
-    """−fake: the generator's half of the hinge loss, and of the Wasserstein loss: logits (N,) → scalar."""
+    """−fake (Lim & Ye 2017; Miyato et al. 2018, eq. 17): logits (N,) → scalar."""
     return -fake.mean()
 
 
@@ -51,6 +51,11 @@ def least_squares_g(fake: Tensor) -> Tensor:
 def wasserstein_d(real: Tensor, fake: Tensor) -> Tensor:
     """fake − real: minus the estimated distance (Arjovsky et al. 2017, eq. 2): logits (N,) → scalar."""
     return fake.mean() - real.mean()
+
+
+def wasserstein_g(fake: Tensor) -> Tensor:
+    """−fake: what of the distance depends on the generator (Arjovsky et al. 2017, eq. 2): logits (N,) → scalar."""
+    return -fake.mean()
 
 
 def relativistic_d(real: Tensor, fake: Tensor) -> Tensor:
@@ -79,8 +84,8 @@ def r1_r2(discriminator: nn.Module, real: Tensor, fake: Tensor, labels: Tensor) 
 
 def unit_slope(discriminator: nn.Module, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
     """(‖∇D‖ − 1)² at points between reals and fakes (Gulrajani et al. 2017, eq. 3): (N,C,H,W) → scalar."""
-    share = torch.rand(len(real), 1, 1, 1, device=real.device)
-    between = share * real + (1 - share) * fake
+    t = torch.rand(len(real), 1, 1, 1, device=real.device)
+    between = t * real + (1 - t) * fake
     return (input_gradient(discriminator, between, labels).norm(dim=1) - 1).square().mean()
 
 
@@ -91,6 +96,8 @@ class Loss(NamedTuple):
     """d(real_logits, fake_logits)"""
     g: Callable[..., Tensor]
     """g(fake_logits), or for a relative loss g(fake_logits, real_logits)"""
+    probabilities: bool = False
+    """sigmoid(logit) is the probability that an image is real: the curves show that in place of the logit"""
     relative: bool = False
     """the generator, too, is compared with real images"""
     penalty: Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor] | None = None
@@ -103,12 +110,18 @@ class Loss(NamedTuple):
         """Each fake is drawn with the label of one real image, since the two are compared or mixed."""
         return self.relative or self.penalty is not None
 
+    def verdicts(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """What the discriminator thinks of reals and fakes on average: logits (N,) → name of the curve → scalar."""
+        if self.probabilities:
+            return {"probability/D(x)": real.sigmoid().mean(), "probability/D(G(z))": fake.sigmoid().mean()}
+        return {"logit/real": real.mean(), "logit/fake": fake.mean()}
+
 
 LOSSES = {
-    "bce": Loss(bce_d, bce_g),
-    "minimax": Loss(bce_d, minimax_g),
+    "bce": Loss(bce_d, bce_g, probabilities=True),
+    "minimax": Loss(bce_d, minimax_g, probabilities=True),
     "hinge": Loss(hinge_d, hinge_g),
     "least_squares": Loss(least_squares_d, least_squares_g),
-    "wasserstein": Loss(wasserstein_d, hinge_g, penalty=unit_slope, penalty_weight=10.0),
+    "wasserstein": Loss(wasserstein_d, wasserstein_g, penalty=unit_slope, penalty_weight=10.0),
     "relativistic": Loss(relativistic_d, relativistic_g, relative=True, penalty=r1_r2, penalty_weight=1.0),
 }

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,8 @@ from torch.nn.utils import get_total_norm
 from cgan_lib.data import ImageData, batches
 from cgan_lib.errors import UserError, unknown
 from cgan_lib.losses import LOSSES
+from cgan_lib.models.dcgan64 import Growing
+from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.recipes import Precision, Recipe
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
@@ -63,8 +65,10 @@ class Trainer:
         self.data = data.to(self.device)
         self.step = 0
         generator, discriminator = recipe.build(data.num_classes, data.channels)
-        self.generator = generator.to(self.device, memory_format=_best_memory_format(generator))
-        self.discriminator = discriminator.to(self.device, memory_format=_best_memory_format(discriminator))
+        generator.dataset, generator.class_names = data.name, data.class_names
+        self.generator = generator.to(self.device).to(memory_format=_best_memory_format(generator))
+        self.discriminator = discriminator.to(self.device).to(memory_format=_best_memory_format(discriminator))
+        self.growing = [network for network in (generator, discriminator) if isinstance(network, Growing)]
         self._grow()
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval() if recipe.ema else None
         self.loss = LOSSES[recipe.loss]
@@ -74,31 +78,27 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
 
     @property
-    def sampler(self) -> nn.Module:
-        """The generator to draw samples with: the averaged one when the recipe has one."""
+    def sampler(self) -> ConditionalGenerator:
+        """The generator to make samples with: the averaged one when the recipe has one."""
         return self.generator if self.averaged is None else self.averaged
 
     @property
     def grown(self) -> bool:
         """Whether the networks work at full size: always, except in a growing recipe before its time."""
-        every = self.recipe.grow_every
-        # (the last step was the one numbered step - 1)
-        return not every or growth_at((self.step - 1) / every) >= self.generator.grown
+        every, last_step = self.recipe.grow_every, self.step - 1
+        return not every or all(growth_at(last_step / every) >= network.grown for network in self.growing)
 
     def fit(self, until: int, on_step: Callable[[dict[str, Tensor] | None], bool] = lambda metrics: True) -> None:
         """Train up to step `until`. After each step `on_step(metrics)` is called; False from it ends the training.
 
         `metrics` is None except every `log_every` steps and at the end, so that most steps wait for nothing.
         """
-        self.generator.train()
-        self.discriminator.train()
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             for real, labels in batches(self.data, self.recipe.batch_size, self.recipe.seed, start=self.step):
                 if self.step >= until:
                     break
                 measure = (self.step + 1) % self.recipe.log_every == 0 or self.step + 1 == until
-                self._set_learning_rates()
                 metrics = self.train_step(real, labels, measure)
                 if not on_step(metrics):
                     break
@@ -106,7 +106,7 @@ class Trainer:
     def train_step(self, real: Tensor, labels: Tensor, measure: bool = False) -> dict[str, Tensor] | None:
         """One step of both networks on a real batch (B,C,H,W) with labels (B,); its metrics when `measure`."""
         torch.manual_seed(_seed_of_step(self.recipe.seed, self.step))
-        self._grow()
+        self._prepare()
         g_moves = (self.step + 1) % self.recipe.n_dis == 0
         z = torch.randn(len(real), self.recipe.latent_dim, device=self.device)
         random_labels = torch.randint(self.data.num_classes, (len(real),), device=self.device)
@@ -130,15 +130,11 @@ class Trainer:
             fake_logits = self.discriminator(fake, fake_labels)
         loss = self.loss.d(real_logits.float(), fake_logits.float())
         penalty = self._penalty(real, fake, labels)  # 0, except in losses that have one
-        norm = self._descend(loss + penalty, self.parameters_d, self.optimizer_d, measure)
+        self._descend(loss + penalty, self.parameters_d, self.optimizer_d)
         if not measure:
             return {}
-        return {
-            "loss/D": loss.detach(),
-            "probability/D(x)": real_logits.detach().float().sigmoid().mean(),
-            "probability/D(G(z))": fake_logits.detach().float().sigmoid().mean(),
-            "gradient_norm/D": norm,
-        }
+        verdicts = self.loss.verdicts(real_logits.detach().float(), fake_logits.detach().float())
+        return {"loss/D": loss.detach(), **verdicts, "gradient_norm/D": _gradient_norm(self.parameters_d)}
 
     def g_step(self, fake: Tensor, fake_labels: Tensor, real: Tensor, measure: bool = False) -> dict[str, Tensor]:
         """Move the generator towards images that the discriminator takes for real; `fake` carries its graph."""
@@ -146,12 +142,18 @@ class Trainer:
             logits = [self.discriminator(fake, fake_labels)]
             if self.loss.relative:  # then the reals of the batch have the labels of the fakes
                 logits.append(self.discriminator(real, fake_labels).detach())
-        loss = self.loss.g(*(some.float() for some in logits))
-        norm = self._descend(loss, self.parameters_g, self.optimizer_g, measure)
-        return {"loss/G": loss.detach(), "gradient_norm/G": norm} if measure else {}
+        loss = self.loss.g(*(part.float() for part in logits))
+        self._descend(loss, self.parameters_g, self.optimizer_g)
+        return {"loss/G": loss.detach(), "gradient_norm/G": _gradient_norm(self.parameters_g)} if measure else {}
 
-    def _set_learning_rates(self) -> None:
-        """Learning rates of this step: 1/t in the long run, what stochastic approximation asks for (TTUR, 2017)."""
+    def _prepare(self) -> None:
+        """Bring networks and optimisers to what this step is due: mode, size and learning rates.
+
+        The rates fall as 1/t in the long run, what stochastic approximation asks for (TTUR, 2017).
+        """
+        self.generator.train()
+        self.discriminator.train()
+        self._grow()
         halved_at, recipe = self.recipe.lr_halved_at, self.recipe
         factor = 1 / (1 + self.step / halved_at) if halved_at else 1.0
         for optimizer, lr in ((self.optimizer_g, recipe.lr), (self.optimizer_d, recipe.lr_d or recipe.lr)):
@@ -164,6 +166,13 @@ class Trainer:
             "learning_rate/D": self.optimizer_d.param_groups[0]["lr"],
         }
 
+    def check_metrics(self, values: Mapping[str, float]) -> None:
+        """Raise `Diverged` when one of the metrics of a step is NaN or infinite."""
+        for name, value in values.items():
+            # a scaled fp16 gradient may overflow: the scaler skips that step and lowers its scale
+            if not math.isfinite(value) and not (self.precision == "fp16" and name.startswith("gradient_norm")):
+                raise self.diverged(name)
+
     def check_finite(self) -> None:
         """Raise `Diverged` when a weight, a statistic or an optimiser's average is NaN or infinite."""
         tensors = [t for part in self._parts().values() for t in _tensors(part.state_dict())]
@@ -174,7 +183,7 @@ class Trainer:
         """The error for `what` having become NaN or infinite, with what to try."""
         other = "" if self.precision == "fp32" else f", or precision=fp32 (now {self.precision})"
         return Diverged(
-            f"{what} became NaN or infinite at step {self.step}. The last good checkpoint is kept. "
+            f"{what} became NaN or infinite at step {self.step}. "
             f"Try a new run with lr={self.recipe.lr / 4:g} (now {self.recipe.lr:g}){other}."
         )
 
@@ -207,7 +216,7 @@ class Trainer:
         """The discriminator's gradient penalty, every `penalty_every` steps and then as many times as strong."""
         every = self.recipe.penalty_every
         weight = self.loss.penalty_weight if self.recipe.penalty_weight is None else self.recipe.penalty_weight
-        if not weight or (self.step + 1) % every:
+        if self.loss.penalty is None or not weight or (self.step + 1) % every:
             return 0.0
         with torch.autocast(self.device.type, enabled=False):  # second derivatives want full precision
             return every * weight * self.loss.penalty(self.discriminator, real, fake.float(), labels)
@@ -215,24 +224,19 @@ class Trainer:
     def _grow(self) -> None:
         """Bring growing networks to the size that this step is due."""
         if every := self.recipe.grow_every:
-            for network in (self.generator, self.discriminator):
+            for network in self.growing:
                 network.grow(growth_at(self.step / every))
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, AUTOCAST[self.precision], enabled=self.precision != "fp32")
 
-    def _descend(
-        self, loss: Tensor, parameters: list[nn.Parameter], optimizer: torch.optim.Optimizer, measure: bool
-    ) -> Tensor | None:
-        """One optimiser step on `parameters` alone; their gradient norm when `measure`."""
+    def _descend(self, loss: Tensor, parameters: list[nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+        """One optimiser step on `parameters` alone, whose gradients are left as they were used."""
         optimizer.zero_grad()
         # `inputs`: the generator's loss also flows through the discriminator, whose weights need no gradient from it
         self.scaler.scale(loss).backward(inputs=parameters)
         self.scaler.unscale_(optimizer)
-        # a network that is not grown yet has weights that no gradient reaches
-        norm = get_total_norm([p.grad for p in parameters if p.grad is not None]) if measure else None
         self.scaler.step(optimizer)
-        return norm
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -243,7 +247,7 @@ class Trainer:
         if self.averaged is None:
             return
         decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(list(self.averaged.parameters()), self.parameters_g, 1 - decay)
+        torch._foreach_lerp_([*self.averaged.parameters()], [*self.parameters_g], 1 - decay)
         for mine, theirs in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
             mine.copy_(theirs)
 
@@ -261,6 +265,11 @@ def _best_memory_format(network: nn.Module) -> torch.memory_format:
     """Channels last is what convolutions in reduced precision want, on CPUs and GPUs; InstanceNorm wants it first."""
     by_channel = any(isinstance(layer, nn.InstanceNorm2d) for layer in network.modules())
     return torch.contiguous_format if by_channel else torch.channels_last
+
+
+def _gradient_norm(parameters: list[nn.Parameter]) -> Tensor:
+    """The norm of all gradients together; a network that is not grown yet has weights that no gradient reaches."""
+    return get_total_norm([p.grad for p in parameters if p.grad is not None])
 
 
 def _tensors(state: dict | list | Tensor) -> Iterator[Tensor]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cgan_lib.data import ImageData
 from cgan_lib.files import png, write_atomically
+from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.paths import make_folder
 from cgan_lib.recipes import Recipe
 from cgan_lib.sampling import generate, grid_inputs, real_grid, tile
@@ -50,8 +51,8 @@ class Logbook:
         for name, value in values.items():
             self.writer.add_scalar(name, value, step)
 
-    def grids(self, step: int, generator: nn.Module) -> tuple[Path, Tensor]:
-        """Draw the fixed latents and as many real images, to TensorBoard and PNG; returns the fake PNG and its images.
+    def grids(self, step: int, generator: ConditionalGenerator) -> tuple[Path, Tensor]:
+        """Write fakes of the fixed latents and as many reals to TensorBoard and PNG; returns the fakes' PNG and images.
 
         Row r shows class r, column c the latent c: the same place in every picture of the run.
         """
@@ -64,7 +65,7 @@ class Logbook:
             write_atomically(path, png(picture))
         return path, fake
 
-    def graph(self, generator: nn.Module, discriminator: nn.Module) -> None:
+    def graph(self, generator: ConditionalGenerator, discriminator: nn.Module) -> None:
         """Add the graph of D(G(z, labels), labels) to TensorBoard, once a run."""
 
         class Game(nn.Module):
@@ -100,7 +101,7 @@ class Logbook:
         values = {k: v for k, v in asdict(self.recipe).items() if v is not None}
         # not add_hparams: it would start a second run, and a second point at step 0
         for summary in hparams(values, dict.fromkeys(HPARAM_METRICS, 0)):
-            self.writer.file_writer.add_summary(summary)
+            self.writer._get_file_writer().add_summary(summary)
 
 
 def read_scalars(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:

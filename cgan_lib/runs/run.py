@@ -3,13 +3,16 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cgan_lib.data import DATASETS
 from cgan_lib.errors import UserError
 from cgan_lib.models import MODELS
+from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.paths import home, locate
 from cgan_lib.recipes import Recipe
 from cgan_lib.runs.checkpoint import load_newest
@@ -25,7 +28,7 @@ class Run:
     folder: Path
     """logs/<dataset>/<recipe>/<run>"""
     recipe: Recipe
-    generator: nn.Module
+    generator: ConditionalGenerator
     """the averaged generator when the recipe has one"""
     step: int
     """steps trained so far"""
@@ -46,23 +49,20 @@ class Run:
 
     @property
     def best(self) -> Path | None:
-        """The weight file of the best generator (see `cgan_lib.selection`), if there is one yet."""
+        """The weight file of the best generator (see `cgan_lib.runs.selection`), if there is one yet."""
         path = self.folder / BEST
         return path if path.is_file() else None
 
     def discriminator(self) -> nn.Module:
         """The discriminator of the newest checkpoint, in evaluation mode on the CPU."""
-        return self._network("discriminator", 1)
-
-    def last_generator(self) -> nn.Module:
-        """The generator as the last step left it, whether or not `generator` is an average; on the CPU."""
-        return self._network("generator", 0)
-
-    def _network(self, name: str, index: int) -> nn.Module:
         state = _newest(self.folder)
-        network = self.recipe.build(state["config"]["num_classes"], state["config"]["channels"])[index]
-        network.load_state_dict(state[name])
-        return network.eval()
+        _, discriminator = self.recipe.build(state["config"]["num_classes"], state["config"]["channels"])
+        discriminator.load_state_dict(state["discriminator"])
+        return discriminator.eval()
+
+    def last_generator(self) -> ConditionalGenerator:
+        """The generator as the last step left it, whether or not `generator` is an average; on the CPU."""
+        return _generator(self.recipe, _newest(self.folder), "generator")
 
     def history(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """The curves: name → (steps, values)."""
@@ -70,7 +70,8 @@ class Run:
 
     def fixed_inputs(self) -> tuple[Tensor, Tensor]:
         """The latents (N, latent_dim) and labels (N,) of its sample grids, as saved when the run began."""
-        return tuple(torch.from_numpy(np.load(self.folder / f"{name}_eval.npy")) for name in ("z", "labels"))
+        z, labels = (torch.from_numpy(np.load(self.folder / f"{name}_eval.npy")) for name in ("z", "labels"))
+        return z, labels
 
 
 def open_run(folder: str | Path) -> Run:
@@ -80,12 +81,18 @@ def open_run(folder: str | Path) -> Run:
     if recipe is None:
         raise UserError(f"{folder} is no run folder (no recipe.json): use one like logs/mnist/bce/demo.")
     state = _newest(folder)
+    generator = _generator(recipe, state, "averaged" if recipe.ema else "generator")
+    return Run(folder, recipe, generator, state["step"], state["seconds"])
+
+
+def _generator(recipe: Recipe, state: dict[str, Any], part: str) -> ConditionalGenerator:
     generator = MODELS[recipe.model].generator(**state["config"])
-    generator.load_state_dict(state["averaged" if recipe.ema else "generator"])
-    return Run(folder, recipe, generator.eval(), state["step"], state["seconds"])
+    generator.load_state_dict(state[part])
+    generator.dataset, generator.class_names = recipe.dataset, DATASETS[recipe.dataset][1]
+    return generator.eval()
 
 
-def _newest(folder: Path) -> dict:
+def _newest(folder: Path) -> dict[str, Any]:
     state = load_newest(folder / "checkpoints")
     if state is None:
         raise UserError(f"{folder} has no checkpoint yet: train it first.")
@@ -107,6 +114,7 @@ def pictures_folder(folder: Path) -> Path:
 
 
 def read_recipe(folder: Path) -> Recipe | None:
+    """The recipe of the run in `folder`; None when there is no run. `UserError` for a file that holds none."""
     path = folder / "recipe.json"
     if not path.is_file():
         return None

@@ -27,7 +27,7 @@ def is_stable(before: Sequence[float], now: Sequence[float]) -> bool:
 class Best:
     """The lowest value of a run so far, a score or the generator's loss in a stable window; and the window so far."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.value = float("inf")
         self.losses_g: list[float] = []
         self.losses_d: list[float] = []

@@ -15,7 +15,6 @@ class Opened(NamedTuple):
     generator: ConditionalGenerator
     name: str
     """of the recipe, or the file"""
-    class_names: list[str]
     run: Run | None
     """None for anything but a run folder"""
 
@@ -24,8 +23,8 @@ def open_source(source: str | Path) -> Opened:
     """The generator of a run folder, or of anything else that `load_generator` reads."""
     if (locate(source) / "recipe.json").is_file():
         run = open_run(source)
-        return Opened(run.generator, run.recipe.name, list(run.generator.class_names), run)
+        return Opened(run.generator, run.recipe.name, run)
     generator = load_generator(source)
     path = locate(source).resolve()  # of which only the last part is told: names are published
     name = path.name if path.is_dir() else path.name.removesuffix(path.suffix)
-    return Opened(generator, name, list(generator.class_names), None)
+    return Opened(generator, name, None)

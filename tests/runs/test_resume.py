@@ -69,7 +69,7 @@ class Nursery:
         process = self.start(home, moment, **arguments)
         kind, _, name = moment.partition(":")
         if kind in ("sleep", "outside"):
-            wait_for(lambda: list(home.rglob(f".{name}.partial" if kind == "sleep" else name)))
+            wait_for(lambda: list(home.rglob(f".{name}.*.partial" if kind == "sleep" else name)))
             time.sleep(DEATHS.uniform(0, 0.03))
             os.kill(process, signal.SIGKILL)
         return self.end()

@@ -1,0 +1,160 @@
+"""What happens at a step of a run: it is recorded, shown, saved and measured."""
+
+import signal
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
+
+import torch
+from torch import Tensor
+
+from cgan_lib.paths import short
+from cgan_lib.runs.checkpoint import checkpoints
+from cgan_lib.runs.live import Display
+from cgan_lib.runs.logbook import Logbook, read_scalars
+from cgan_lib.runs.run import Run
+from cgan_lib.runs.session import Session
+from cgan_lib.training import Diverged
+
+
+def go_on(session: Session, until: int, live: bool) -> Run:
+    """Bring a run from where it stands to step `until`, or to where Ctrl-C stops it."""
+    start = session.step
+    finished = 0 < start >= until
+    if finished:
+        print(f"{short(session.folder)} has its {start} steps already. To train anew, give the run another name.")
+    elif start:
+        print(f"{short(session.folder)} goes on from step {start}.")
+    if not finished or session.unmeasured:
+        _train(session, until, live)
+    session.write_generator()  # also when finished: it may have been killed between its last checkpoint and this
+    interrupted = session.step < until
+    if interrupted:
+        print(f"Stopped at step {session.step} of {until}; the same call goes on from there.")
+    return session.result(interrupted=interrupted)
+
+
+def _train(session: Session, until: int, live: bool) -> None:
+    data = session.trainer.data
+    with (
+        closing(Logbook(session.folder, session.pictures, session.recipe, data, session.step)) as logbook,
+        closing(Display(session.recipe, session.step, until, data.class_names if live else None)) as display,
+        stop_requests() as stop,
+    ):
+        try:
+            Loop(session, until, logbook, display, stop).run()
+        except Diverged as error:
+            if not checkpoints(session.checkpoints):
+                raise
+            raise Diverged(f"{error} The last good checkpoint, of step {session.saved_at}, is kept.") from error
+
+
+class Loop:
+    """One session from step to step: records to the logbook, shows in the display, saves and measures."""
+
+    def __init__(self, session: Session, until: int, logbook: Logbook, display: Display, stop: threading.Event):
+        self.session, self.until, self.logbook, self.display, self.stop = session, until, logbook, display, stop
+        self.recipe, self.trainer = session.recipe, session.trainer
+        self.last_point = (session.step, session.clock.seconds)
+
+    def run(self) -> None:
+        """All steps, and what belongs before the first and after the last."""
+        session, trainer = self.session, self.trainer
+        if session.unmeasured:
+            self.measure(known=self._measured_before())
+        if session.step == 0:
+            self.logbook.graph(trainer.generator, trainer.discriminator)
+            self.show()
+        with session.clock.running():
+            trainer.fit(self.until, self.after_step)
+        if session.saved_at != session.step:
+            self.save()
+
+    def after_step(self, metrics: dict[str, Tensor] | None) -> bool:
+        """What a step is followed by; False ends the training."""
+        self.display.advance()
+        if metrics:
+            self.record(metrics)
+        step = self.session.step
+        with self.session.clock.paused():
+            if step % self.recipe.grid_every == 0 or step == self.until:
+                self.show()
+            if self._in_turn:
+                self.save()
+        return not self.stop.is_set()
+
+    def record(self, metrics: dict[str, Tensor]) -> None:
+        """Add a point to each curve."""
+        values = dict(zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True))  # one wait for all
+        self.trainer.check_metrics(values)
+        step = self.session.step
+        if step % self.recipe.log_every == 0:  # the last step may not be one of these
+            self.session.scorer.record(values)
+        speed = {"images_per_second": self._images_per_second()}
+        self.logbook.scalars(step, values | self.trainer.learning_rates() | speed)
+        self.display.losses({name: values[f"loss/{name}"] for name in "GD" if f"loss/{name}" in values})
+
+    def show(self) -> None:
+        """Write the sample grids, and show the fakes."""
+        path, fake = self.logbook.grids(self.session.step, self.trainer.sampler)
+        if self.display.wants(self.session.step):
+            self.logbook.flush()
+            self.display.show(self.session.folder, fake, path, self.session.step)
+
+    def save(self) -> None:
+        """Write a checkpoint, and only then measure it: what goes wrong in a score must not cost the steps before."""
+        self.trainer.check_finite()
+        self.logbook.flush()  # first: no curve may end before its checkpoint
+        step = self.session.step
+        due = step > 0 and (self._in_turn or step == self.until)
+        self.session.save(unmeasured=due)
+        if due:
+            self.measure()
+
+    def measure(self, known: Collection[str] = ()) -> None:
+        """Measure the newest checkpoint, keep its generator if it is the best, and write down that this was done.
+
+        `known` are curves that have a point at this step already.
+        """
+        session, trainer = self.session, self.trainer
+        scores = session.scorer.measure(trainer.sampler, session.step)
+        points = {f"score/{name}": value for name, value in scores.items()}
+        self.logbook.scalars(session.step, {name: value for name, value in points.items() if name not in known})
+        if session.scorer.is_best(scores, in_turn=self._in_turn, eligible=trainer.grown):
+            session.write_best()
+        self.logbook.flush()
+        session.save(unmeasured=False)
+
+    def _measured_before(self) -> set[str]:
+        """Curves with a point at this step: a process may have ended just before it wrote that it had measured."""
+        return {name for name, (steps, _) in read_scalars(self.session.folder).items() if self.session.step in steps}
+
+    @property
+    def _in_turn(self) -> bool:
+        return self.session.step % self.recipe.save_every == 0
+
+    def _images_per_second(self) -> float:
+        """Since the point before."""
+        (step, seconds), self.last_point = self.last_point, (self.session.step, self.session.clock.seconds)
+        images = (self.last_point[0] - step) * self.recipe.batch_size
+        return images / max(self.last_point[1] - seconds, 1e-9)
+
+
+@contextmanager
+def stop_requests() -> Iterator[threading.Event]:
+    """Ctrl-C (or a notebook's stop button) sets the event instead of breaking a step in two; a second one breaks."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def request(signum, frame):
+        stop.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, request)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

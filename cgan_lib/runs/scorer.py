@@ -1,0 +1,61 @@
+"""What is measured at a checkpoint, and whether the generator is the best of its run so far."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import torch
+
+from cgan_lib.errors import UserError, unknown
+from cgan_lib.evaluation import has_classifier, quick_scores
+from cgan_lib.models.layers import ConditionalGenerator
+from cgan_lib.runs.selection import Best
+
+CHOOSERS = ("fid", "losses")
+Score = Literal["fid", "losses"] | Callable[[ConditionalGenerator], float]
+
+
+class Scorer:
+    """Measures generators of one run; the best is the one of the lowest score, or by the rule for losses."""
+
+    def __init__(self, score: Score | None, dataset: str, samples: int):
+        if not callable(score) and score not in (None, *CHOOSERS):
+            raise unknown("score", str(score), CHOOSERS)
+        self.dataset, self.samples = dataset, samples
+        self.classified = score == "fid" or has_classifier(dataset)
+        self.own = score if callable(score) else None
+        self.chosen_by = "score" if self.own else str(score or ("fid" if self.classified else "losses"))
+        self.best = Best()
+
+    def record(self, values: Mapping[str, float]) -> None:
+        """Add a point of the curves to the window, when losses choose."""
+        if self.chosen_by == "losses":
+            self.best.record(values)
+
+    def measure(self, generator: ConditionalGenerator, step: int) -> dict[str, float]:
+        """Its scores after `step`: the classifier's, if there is one, and one's own; `UserError` unless finite."""
+        scores: dict[str, float] = {}
+        with torch.random.fork_rng(devices=[]):
+            if self.classified:
+                scores = quick_scores(generator, self.dataset, self.samples)
+            if self.own:
+                scores["score"] = float(self.own(generator.eval()))
+        for name, value in scores.items():
+            if not math.isfinite(value):
+                raise UserError(f"the {name} at step {step} is {value}: it must be a finite number.")
+        return scores
+
+    def is_best(self, scores: Mapping[str, float], *, in_turn: bool, eligible: bool) -> bool:
+        """Whether what was just measured is the best so far; windows of losses end at checkpoints in turn alone."""
+        if self.chosen_by == "losses":
+            return in_turn and self.best.close_window(eligible)
+        return eligible and self.best.offer(scores[self.chosen_by])
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next choice depends on."""
+        return {"best": self.best.state_dict(), "chosen_by": self.chosen_by}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict()`, unless another chose there: a score and a loss do not compare."""
+        if state.get("chosen_by") == self.chosen_by:
+            self.best.load_state_dict(state["best"])
