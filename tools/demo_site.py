@@ -40,7 +40,7 @@ def make_site(source: str, out: Path) -> Path:
     if out.exists() and not _replaceable(out):
         raise UserError(f"{out} holds something that is no site made by this tool: name another folder with --out.")
     with staged_folder(out) as partial:
-        generator, name, *_ = open_source(source)
+        generator, name, _ = open_source(source)
         directions = slider_directions(generator)
         export_onnx(generator, partial / "generator.onnx", name=name, directions=directions)
         for file, _ in PAGE.values():

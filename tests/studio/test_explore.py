@@ -50,7 +50,7 @@ def shelf(home) -> list[str]:
     """Weight files in the home: two that go together, and others that cannot be beside these, each in its way."""
     kinds = dict(one={}, two=dict(seed=1), long=dict(latent_dim=9), few=dict(num_classes=4), short=dict(latent_dim=3))
     for name, changes in kinds.items():
-        save_generator(small(**changes), home / f"{name}.safetensors", "bce")
+        save_generator(small(**changes), home / f"{name}.safetensors")
     (home / "damaged.safetensors").write_bytes(b"no weights")
     return [f"{name}.safetensors" for name in (*kinds, "damaged")]
 

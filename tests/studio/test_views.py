@@ -62,7 +62,7 @@ def test_a_run_is_opened_by_its_name_and_by_its_path(finished):
 
 
 def test_weight_files_and_shipped_generators_are_opened_too(home, generator):
-    path = save_generator(generator, home / "weights" / "mine.safetensors", "bce")
+    path = save_generator(generator, home / "weights" / "mine.safetensors")
     for source in (path, str(path), "weights/mine.safetensors"):
         assert torch.equal(generate(open_source(source).generator, [1, 2]), generate(generator, [1, 2]))
     assert torch.equal(generate(open_source("bce").generator, [3]), generate(load_generator("bce"), [3]))
