@@ -40,12 +40,7 @@ def save_generator(generator: ConditionalGenerator, path: Path, *, half: bool = 
     """
     from safetensors.torch import save
 
-    about = {
-        "model": family_of(generator),
-        "config": json.dumps(generator.config),
-        "dataset": generator.dataset,
-        "class_names": json.dumps(generator.class_names, ensure_ascii=False),
-    }
+    about = {"model": family_of(generator), "config": json.dumps(generator.describe(), ensure_ascii=False)}
     metadata = about | {name: str(value) for name, value in facts.items()}
     make_folder(path.parent)
     write_atomically(path, save(state_to_store(generator, half), metadata=metadata))
@@ -71,9 +66,10 @@ def load_generator(
     path = _existing(source)
     described: Descriptions = {}
     if path.is_dir():
-        path, described = _file_in(path), _described_beside(path)
+        described = {name: _parse((path / name).read_bytes()) for name in CONFIG_FILES if (path / name).is_file()}
+        path = _file_in(path)
     content, metadata = _read(path)
-    described = _described_inside(metadata, path) | described
+    described = {path.name: _parse(metadata.get("config", "{}"), metadata.get("model"))} | described
     fitting, state = _recognise(content, path)
     family = _choose(fitting, model, described, path)
     generator = _build(family, state, path)
@@ -84,7 +80,7 @@ def load_generator(
 
 
 def facts(path: str | Path) -> dict[str, str]:
-    """What a `.safetensors` file of ours says about itself: model, config, data set, and for shipped ones its cost."""
+    """What a `.safetensors` file of ours says about itself: model, config, and for shipped ones steps and seconds."""
     return _read(_existing(path))[1]
 
 
@@ -114,25 +110,10 @@ def _file_in(folder: Path) -> Path:
     return files[0]
 
 
-def _described_beside(folder: Path) -> Descriptions:
-    """What the configuration files of a folder say."""
-    return {name: _parse((folder / name).read_bytes()) for name in CONFIG_FILES if (folder / name).is_file()}
-
-
-def _described_inside(metadata: dict[str, str], path: Path) -> Descriptions:
-    """What the metadata of a weight file say."""
-    said = _parse(metadata.get("config", "{}"))
-    names = _parse(f'{{"class_names": {metadata.get("class_names", "null")}}}')
-    if said is None or names is None:
-        return {path.name: None}
-    others = {name: metadata[name] for name in ("model", "dataset") if name in metadata}
-    return {path.name: said | others | names}
-
-
-def _parse(text: str | bytes) -> dict[str, Any] | None:
+def _parse(text: str | bytes, model: str | None = None) -> dict[str, Any] | None:
     """A configuration with our names of its fields; None for one that cannot be read."""
     try:
-        config = json.loads(text)
+        config = {"model": model} | json.loads(text)
         config |= config.pop("arguments", {})  # older folders keep them apart from the rest
         return {OTHER_NAMES.get(name, name): value for name, value in config.items() if value is not None}
     except (ValueError, TypeError, AttributeError):
