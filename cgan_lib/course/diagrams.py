@@ -1,10 +1,13 @@
 """Diagrams of the course, drawn by code: the game of a conditional GAN, and the ways a label gets in."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from cgan_lib.figures import COLOURS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 INK, LABEL, NEUTRAL = "#333333", "#e0a83c", "#f3f1ec"
 
@@ -35,12 +38,8 @@ def draw_game(real: Tensor, fake: Tensor, labels: list[int]) -> None:
     _arrow(axes, (6.65, 0.65), (7.3, 1.45))
     _arrow(axes, (8.9, 2.05), (9.55, 2.05))
     axes.text(9.97, 2.6, "real?", ha="center", color=INK)
-    axes.annotate(
-        "",
-        (3.35, 3.98),
-        (9.97, 2.85),
-        arrowprops=dict(arrowstyle="-|>", color=COLOURS["G"], ls="--", connectionstyle="arc3,rad=0.2"),
-    )
+    back = dict(arrowstyle="-|>", color=COLOURS["G"], ls="--", connectionstyle="arc3,rad=0.2")
+    axes.annotate("", (3.35, 3.98), (9.97, 2.85), arrowprops=back)
     axes.text(7.6, 4.3, "gradient: how to look more real", color=COLOURS["G"], ha="center")
     axes.set_aspect("equal")
     axes.set(xlim=(0, 10.5), ylim=(0, 4.9))
@@ -76,25 +75,14 @@ def draw_conditioning() -> None:
         axes.axis("off")
         for top, steps, colour in ((9.1, generator, COLOURS["G"]), (4.3, discriminator, COLOURS["D"])):
             for index, text in enumerate(steps):
-                with_label = "⊕" in text
-                height = top - 1.1 * index - 0.8
-                _box(
-                    axes,
-                    0.1,
-                    height,
-                    3.8,
-                    0.75,
-                    text,
-                    LABEL if with_label else colour,
-                    INK if with_label else "white",
-                    9,
-                )
+                fill, ink = (LABEL, INK) if "⊕" in text else (colour, "white")
+                _box(axes, 0.1, top - 1.1 * index - 0.8, 3.8, 0.75, text, fill, ink, size=9)
     figure.suptitle("yellow: where the label enters   ·   red: generator   ·   blue: discriminator", fontsize=10)
     plt.show()
 
 
 def _box(
-    axes: Any,
+    axes: "Axes",
     left: float,
     bottom: float,
     width: float,
@@ -111,5 +99,5 @@ def _box(
     axes.text(left + width / 2, bottom + height / 2, text, ha="center", va="center", color=ink, fontsize=size)
 
 
-def _arrow(axes: Any, start: tuple[float, float], end: tuple[float, float], colour: str = INK) -> None:
+def _arrow(axes: "Axes", start: tuple[float, float], end: tuple[float, float], colour: str = INK) -> None:
     axes.annotate("", end, start, arrowprops=dict(arrowstyle="-|>", color=colour, shrinkA=2, shrinkB=2))

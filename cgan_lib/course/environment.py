@@ -6,8 +6,13 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import torch
+
+from cgan_lib.data import load_data
 from cgan_lib.errors import UserError
 from cgan_lib.paths import home, make_folder
+from cgan_lib.recipes import current_profile
+from cgan_lib.training import pick_device, pick_precision
 
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements.txt"
 LOCAL_ONLY = "# not needed on Colab"  # requirements after this line are for JupyterLab and the tests
@@ -18,7 +23,7 @@ def missing(requirements: str) -> list[str]:
     """The lines of a requirements file that this Python has not got, without torch and numpy."""
     from packaging.requirements import Requirement
 
-    wanted = []
+    lacking = []
     for line in requirements.split(LOCAL_ONLY)[0].splitlines():
         if not (line := line.split("#")[0].strip()):
             continue
@@ -30,22 +35,22 @@ def missing(requirements: str) -> list[str]:
                 continue
         except PackageNotFoundError:
             pass
-        wanted.append(line)
-    return wanted
+        lacking.append(line)
+    return lacking
 
 
 def install_missing() -> None:
     """Install what the notebooks need and Colab has not got; torch, torchvision and numpy stay as they are."""
-    if not (wanted := missing(REQUIREMENTS.read_text())):
+    if not (lacking := missing(REQUIREMENTS.read_text())):
         return
-    print("Installing", ", ".join(wanted), "…")
+    print("Installing", ", ".join(lacking), "…")
     held = "\n".join(f"{name}=={version(name)}" for name in KEEP_AS_THEY_ARE)
     constraints = home() / "logs" / "held_versions.txt"
     make_folder(constraints.parent)
     constraints.write_text(held)
-    command = [sys.executable, "-m", "pip", "install", "--quiet", *wanted, "--constraint", str(constraints)]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", *lacking, "--constraint", str(constraints)]
     if subprocess.run(command).returncode:
-        raise UserError(f"pip could not install {', '.join(wanted)}: see its message above.")
+        raise UserError(f"pip could not install {', '.join(lacking)}: see its message above.")
 
 
 def check_environment() -> bool:
@@ -58,12 +63,6 @@ def check_environment() -> bool:
 
 
 def _checks() -> Iterator[tuple[bool, str]]:
-    import torch
-
-    from cgan_lib.data import load_data
-    from cgan_lib.recipes import current_profile
-    from cgan_lib.training import pick_device, pick_precision
-
     yield sys.version_info >= (3, 10), f"Python {sys.version.split()[0]} (3.10 or newer)"
     yield tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 6), f"torch {torch.__version__} (2.6 or newer)"
     try:

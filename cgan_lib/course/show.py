@@ -17,14 +17,13 @@ def show_source(*objects: Any) -> None:
     from IPython.display import Markdown, display
 
     for thing in objects:
-        module = inspect.getmodule(thing).__name__.replace(".", "/") + ".py"
+        file = thing.__module__.replace(".", "/") + ".py"
         source = textwrap.dedent(inspect.getsource(thing))
-        display(Markdown(f"`{thing.__qualname__}` in `{module}`\n```python\n{source}```"))
+        display(Markdown(f"`{thing.__qualname__}` in `{file}`\n```python\n{source}```"))
 
 
 def print_shapes(network: nn.Module, *inputs: Tensor) -> Tensor:
     """Run `network` on `inputs`, print the shape that leaves each layer, and return the output."""
-
     leaves = [(name, layer) for name, layer in network.named_modules() if name and not list(layer.children())]
     width = max(20, *(len(name) + 2 for name, _ in leaves))
 
@@ -60,8 +59,8 @@ def show_stages(grids: Sequence[Path], titles: Mapping[int, str], row_names: Seq
 
     by_step = {int(path.stem.split("_")[-1]): path for path in grids}
     figure, axes = plt.subplots(1, len(titles), figsize=(4 * len(titles), 4.4), layout="constrained", squeeze=False)
-    for panel, (wanted, title) in zip(axes[0], titles.items(), strict=True):
-        step = min(by_step, key=lambda step: abs(step - wanted))
+    for panel, (asked, title) in zip(axes[0], titles.items(), strict=True):
+        step = min(by_step, key=lambda step: abs(step - asked))
         picture = plt.imread(by_step[step])  # (height, width, 3)
         panel.imshow(picture)
         panel.set_title(f"{title} (step {step:,})", fontsize=11)
