@@ -27,7 +27,7 @@ def draw_game(real: Tensor, fake: Tensor, labels: list[int]) -> None:
     for top, images, name in ((2.95, fake, "fake"), (0.25, real, "real")):
         for index, image in enumerate(images[:3]):
             left = 4.95 + 0.55 * index
-            axes.imshow(image[0], cmap="gray", extent=(left, left + 0.5, top + 0.15, top + 0.65), zorder=3)
+            axes.imshow(image[0].numpy(), cmap="gray", extent=(left, left + 0.5, top + 0.15, top + 0.65), zorder=3)
         axes.text(5.75, top - 0.02, name, ha="center", va="center", color=INK)
     axes.text(5.75, 1.05, "data set", ha="center", va="center", color=INK, style="italic")
     _arrow(axes, (1.6, 3.4), (2.4, 3.4))

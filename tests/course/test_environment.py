@@ -1,9 +1,11 @@
 """The environment check, and what a Colab would be asked to install."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from cgan_lib import UserError
 from cgan_lib.course import environment
 from cgan_lib.course.environment import LOCAL_ONLY, REQUIREMENTS, check_environment, install_missing, missing
 
@@ -40,20 +42,25 @@ def test_install_holds_torch_and_numpy_at_the_versions_that_are_there(monkeypatc
     assert {line.split("==")[0] for line in held.splitlines()} == {"torch", "torchvision", "numpy"}
 
 
-@pytest.mark.filterwarnings("ignore:mnist is not in")  # the embedded digits are as good here
-def test_check_environment_prints_ok_lines_here(capsys, monkeypatch, tmp_path):
-    monkeypatch.setenv("CGAN_HOME", str(tmp_path))
-    monkeypatch.setattr("cgan_lib.data._reachable", lambda mirrors: False)
+@pytest.mark.parametrize(("name", "said"), [("mnist", "real MNIST"), ("digits", "smaller digits stand in for MNIST")])
+def test_check_environment_prints_ok_lines_here(capsys, monkeypatch, name, said):
+    monkeypatch.setattr(environment, "load_data", lambda *_, **__: SimpleNamespace(name=name))
     assert check_environment()
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) >= 6
     assert all(line.startswith("OK  ") for line in lines)
+    assert any(said in line for line in lines)
 
 
-def test_check_environment_says_fail_for_a_folder_that_cannot_be_written(capsys, monkeypatch, tmp_path):
-    blocker = tmp_path / "file"
-    blocker.touch()
-    monkeypatch.setenv("CGAN_HOME", str(blocker / "below"))
-    monkeypatch.setattr("cgan_lib.data.load", lambda *a, **k: type("Data", (), {"name": "mnist"}))
+def test_check_environment_says_fail_with_the_fix(capsys, monkeypatch, tmp_path):
+    def damaged(*_, **__):
+        raise UserError("the files are damaged: delete them.")
+
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CGAN_HOME", str(tmp_path / "file" / "below"))
+    monkeypatch.setattr(environment, "load_data", damaged)
+    monkeypatch.setattr(environment, "missing", lambda text: ["no-such-package>=1"])
     assert not check_environment()
-    assert any(line.startswith("FAIL cannot write") for line in capsys.readouterr().out.splitlines())
+    failures = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL ")]
+    fixes = ("pip install no-such-package>=1", "are damaged: delete them", "cannot write")
+    assert all(fix in failure for fix, failure in zip(fixes, failures, strict=True))

@@ -1,11 +1,4 @@
-"""Figures, listings and pictures for notebooks and the terminal; and what importing the library costs."""
-
-import json
-import os
-import re
-import statistics
-import subprocess
-import sys
+"""Figures and source listings of the notebooks."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,11 +9,9 @@ from torch import nn
 
 import cgan_lib.losses
 from cgan_lib import generate
+from cgan_lib.course.diagrams import draw_conditioning, draw_game
 from cgan_lib.course.show import print_shapes, show_grid, show_history, show_source, show_stages
-from cgan_lib.figures import draw_grid, draw_history, smooth
 from cgan_lib.models import MODELS
-from cgan_lib.runs.live import LivePanel, text_picture
-from cgan_lib.sampling import tile
 
 
 @pytest.fixture(autouse=True)
@@ -77,10 +68,13 @@ def test_show_source_shows_the_source_as_it_stands(notebook):
     assert "```python\ndef forward(self" in texts[1]  # a method is shown without the indent of its class
 
 
-def test_show_grid_and_show_history_display_one_figure_each(notebook, finished):
+def test_every_figure_is_displayed_once(notebook, finished, digits):
     images = generate(finished.generator, list(range(10)))
     assert len(notebook(show_grid, images, ["digits"], "title")) == 1
     assert len(notebook(show_history, finished.history(), "title")) == 1
+    assert len(notebook(show_stages, finished.grids, {0: "noise", 40: "digits"})) == 1
+    assert len(notebook(draw_game, digits.images[:3], images[:3], [0, 1, 2])) == 1
+    assert len(notebook(draw_conditioning)) == 1
 
 
 def stages(monkeypatch, grids, titles, *arguments):
@@ -117,95 +111,3 @@ def test_show_stages_names_the_rows_and_groups_the_digits_of_large_steps(monkeyp
     ((_, title, names),) = stages(monkeypatch, [path], {12345: "clean"}, list("0123456789"))
     assert title == "clean (step 12,000)"
     assert names == list("0123456789")
-
-
-def test_show_stages_displays_one_figure(notebook, finished):
-    assert len(notebook(show_stages, finished.grids, {0: "noise", 40: "digits"})) == 1
-
-
-def test_draw_grid_shows_the_tiles_and_names_the_rows():
-    images = torch.arange(20, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4).contiguous()
-    figure, axes = plt.subplots()
-    draw_grid(axes, images, ["first", "second"], "title")
-    figure.canvas.draw()
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["first", "second"]
-    assert np.array_equal(axes.images[0].get_array(), tile(images).permute(1, 2, 0))
-    assert axes.get_title() == "title"
-    plt.close(figure)
-
-
-def test_draw_history_draws_each_curve_of_a_real_run_with_its_points(finished):
-    curves = finished.history()
-    figure, panels = plt.subplots(1, 3)
-    draw_history(panels, curves)
-    figure.canvas.draw()
-    legends = [{text.get_text() for text in panel.get_legend().get_texts()} for panel in panels]
-    assert legends == [{"G", "D"}, {"D(x)", "D(G(z))"}, {"G", "D"}]
-    measured = [line.get_ydata() for line in panels[0].lines]
-    assert any(np.array_equal(values, curves["loss/D"][1]) for values in measured)
-    plt.close(figure)
-
-
-def test_smoothing_keeps_constants_and_length_and_averages_noise():
-    assert smooth(np.full(50, 3.0)) == pytest.approx(np.full(50, 3.0))
-    assert smooth(np.array([7.0])).tolist() == [7.0]
-    noise = np.random.default_rng(0).normal(size=300)
-    assert len(smooth(noise)) == 300
-    assert smooth(noise).std() < noise.std() / 2
-    assert smooth(np.arange(60.0))[30] == pytest.approx(30)
-
-
-def test_live_panel_redraws_one_display(notebook, finished):
-    z, labels = finished.fixed_inputs()
-    fake = generate(finished.generator, labels, z=z)
-
-    def cell():
-        panel = LivePanel([str(label) for label in range(10)])
-        panel.update(finished.history(), fake, 20)
-        panel.update(finished.history(), fake, 40)
-
-    shown = notebook(cell)
-    assert len(shown) == 3  # the empty display, and two updates of it
-    assert "image/png" in shown[-1] or "Figure" in shown[-1]["text/plain"]
-
-
-def test_text_picture_is_two_rows_of_five_digits_in_true_colour(finished):
-    z, labels = finished.fixed_inputs()
-    fake = generate(finished.generator, labels, z=z)
-    lines = text_picture(fake).splitlines()
-    assert len(lines) == 2 * 7  # a character is two pixels high: 14 pixels a digit
-    assert {line.count("▀") for line in lines} == {5 * 15}
-    colours = [int(value) for value in re.findall(r"38;2;(\d+)", lines[0])]
-    first_row = torch.nn.functional.interpolate(fake[::10].float(), (14, 14), mode="area").round().int()[:5, 0, 0]
-    assert colours == [grey for digit in first_row.tolist() for grey in (*digit, 0)]
-
-
-def test_text_picture_of_four_classes_in_colour_is_one_row():
-    lines = text_picture(torch.zeros(40, 3, 28, 28, dtype=torch.uint8)).splitlines()
-    assert len(lines) == 7
-    assert {line.count("▀") for line in lines} == {4 * 15}
-
-
-# --- import
-
-
-def test_importing_the_library_costs_half_a_second_at_most_and_nothing_heavy():
-    """Beyond PyTorch. Processor time, because the wall clock measures what else the machine does."""
-    code = """
-import json, sys, time
-import torch
-start = time.process_time()
-import cgan_lib
-print(json.dumps([time.process_time() - start, sorted(sys.modules)]))
-"""
-    path = os.pathsep.join(sys.path)
-    seconds = []
-    for _ in range(3):
-        output = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, check=True, env=os.environ | {"PYTHONPATH": path}
-        ).stdout
-        taken, modules = json.loads(output)
-        seconds.append(taken)
-        heavy = {"torchvision", "matplotlib", "tensorboard", "sklearn", "tyro", "IPython", "torchinfo"}
-        assert heavy.isdisjoint(modules)
-    assert statistics.median(seconds) < 0.5
