@@ -98,7 +98,12 @@ _ALL = [
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
 # Progressive growing of `dcgan64`: 16×16, then 32×32 and 64×64, each faded in (Karras et al. 2018)
 RECIPES["dcgan64_progressive"] = RECIPES["dcgan64"].replace(
-    name="dcgan64_progressive", model="growing", grow_every=300, grid_every=300, demo_steps=1600
+    name="dcgan64_progressive",
+    model="growing",
+    grow_every=300,
+    lr_halved_at=500,  # at a constant rate the grown networks begin to swing, and the generator loses kinds of digits
+    grid_every=300,
+    demo_steps=1600,
 )
 
 
