@@ -8,14 +8,12 @@ images = generate(run.generator, [7, 7, 3])
 from cgan_lib.data import load, load_data
 from cgan_lib.errors import UserError
 from cgan_lib.evaluation import evaluate
-from cgan_lib.publish import publish
+from cgan_lib.publish import publish as export  # its former name, which goes with 1.0; `publish` is the room
 from cgan_lib.recipes import RECIPES, Recipe, get_recipe
 from cgan_lib.runs.run import Run, open_run
 from cgan_lib.runs.train import train
 from cgan_lib.sampling import generate
 from cgan_lib.weights import load_generator, pretrained
-
-export = publish  # its name in notebooks that are already in circulation; goes with 1.0
 
 __all__ = [
     "RECIPES",
@@ -31,6 +29,5 @@ __all__ = [
     "load_generator",
     "open_run",
     "pretrained",
-    "publish",
     "train",
 ]

@@ -20,11 +20,11 @@ from PIL import Image
 from test_weights import SMALL, build, same_pixels
 from torch.optim.swa_utils import AveragedModel
 
-from cgan_lib import RECIPES, Run, UserError, evaluate, export, generate, get_recipe, load_generator, open_run, publish
+from cgan_lib import RECIPES, Run, UserError, evaluate, export, generate, get_recipe, load_generator, open_run
 from cgan_lib.data import DATASETS, to_uint8
 from cgan_lib.evaluation import Scores
 from cgan_lib.models import MODELS, BCEGenerator
-from cgan_lib.publish import architecture
+from cgan_lib.publish import architecture, publish
 from cgan_lib.publish import folder as publisher
 from cgan_lib.runs import open_source
 from cgan_lib.sampling import grid_inputs, tile
