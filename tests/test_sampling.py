@@ -1,13 +1,15 @@
 """The same request gives the same images, and a request that cannot be met says so."""
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import kstest, truncnorm
+from torch import nn
 
 from cgan_lib import UserError, generate
 from cgan_lib.data import ImageData
 from cgan_lib.models import MODELS
-from cgan_lib.sampling import check_labels, grid_inputs, latents, real_grid, tile
+from cgan_lib.sampling import blend, check_labels, grid_inputs, latents, real_grid, tile
 
 
 @pytest.fixture(params=MODELS)
@@ -16,23 +18,67 @@ def generator(request):
     return MODELS[request.param].generator(latent_dim=6, num_classes=4, channels=3, base_channels=8)
 
 
-def test_one_image_for_each_label(generator):
-    images = generate(generator, [3, 3, 0])
+def test_one_image_for_each_label_the_same_for_the_same_seed(generator):
+    images = generate(generator, [3, 3, 0], seed=5)
     size = generator.config["image_size"]
     assert images.shape == (3, 3, size, size)
     assert images.dtype == torch.uint8
     assert not images.requires_grad
+    assert torch.equal(generate(generator, [3, 3, 0], seed=5), images)
+    assert not torch.equal(generate(generator, [3, 3, 0], seed=6), images)
+    z = latents(3, 6, seed=5)
+    for given in (z, z.double(), z.numpy(), z.tolist(), z.clone().requires_grad_()):
+        assert torch.equal(generate(generator, [3, 3, 0], z=given), images)
 
 
-def test_same_seed_same_images_another_seed_others(generator):
-    images = generate(generator, [1, 2], seed=5)
-    torch.rand(3)  # whatever else is drawn meanwhile
-    assert torch.equal(generate(generator, [1, 2], seed=5), images)
-    assert not torch.equal(generate(generator, [1, 2], seed=6), images)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_networks_and_latents_of_another_precision_make_nearly_the_same_images(generator, dtype):
+    generator.eval()
+    z, weights = latents(3, 6, seed=1), torch.eye(4)[:3]
+    expected = generate(generator, [0, 1, 2], z=z).int()
+    assert (generate(generator, [0, 1, 2], z=z.to(dtype)).int() - expected).abs().max() <= 4
+    converted = generator.to(dtype)
+    for labels in ([0, 1, 2], weights):
+        images = generate(converted, labels, z=z)
+        assert images.dtype == torch.uint8
+        assert (images.int() - expected).abs().float().mean() < 2
+    assert {parameter.dtype for parameter in converted.parameters()} == {dtype}
 
 
-def test_given_latents_are_used_as_they_are(generator):
-    assert torch.equal(generate(generator, [1, 2], z=latents(2, 6, seed=5)), generate(generator, [1, 2], seed=5))
+@pytest.mark.parametrize("training", [True, False])
+def test_the_generator_and_the_random_state_are_left_as_they_were(generator, training):
+    generator.train(training)
+    frozen = next(layer for layer in generator.modules() if not list(layer.children()))
+    frozen.train(not training)  # one layer is in another mode than the rest
+    modes = [layer.training for layer in generator.modules()]
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    state = torch.random.get_rng_state()
+    generate(generator, [0, 1, 2])
+    with pytest.raises(RuntimeError, match="out of order"):
+        generate(OutOfOrder(generator), [0, 1, 2])
+    assert [layer.training for layer in generator.modules()] == modes
+    assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+class OutOfOrder(nn.Module):
+    """Asks for random numbers, then raises."""
+
+    def __init__(self, generator):
+        super().__init__()
+        self.generator, self.config = generator, generator.config
+
+    def forward(self, z, labels):
+        torch.rand(5)
+        raise RuntimeError("out of order")
+
+
+def test_a_network_without_config_is_refused_by_name():
+    network = nn.Linear(6, 4)
+    for config in (None, {}, {"latent_dim": 6}):
+        network.config = config
+        with pytest.raises(UserError, match=r"^Linear has no `config` that says its latent_dim"):
+            generate(network, [1])
 
 
 def test_images_do_not_depend_on_the_batch_size(generator):
@@ -40,16 +86,6 @@ def test_images_do_not_depend_on_the_batch_size(generator):
     few, many = (generate(generator, labels, batch_size=size).int() for size in (3, 250))
     assert len(few) == 10
     assert (few - many).abs().max() <= 1
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_evaluation_mode_is_used_and_the_mode_put_back(generator, training):
-    generator.train(training)
-    before = {name: buffer.clone() for name, buffer in generator.named_buffers()}
-    generate(generator, [0, 1, 2])
-    assert generator.training is training
-    assert all(layer.training is training for layer in generator.modules())
-    assert all(torch.equal(buffer, before[name]) for name, buffer in generator.named_buffers())
 
 
 @pytest.mark.parametrize(
@@ -65,6 +101,8 @@ def test_evaluation_mode_is_used_and_the_mode_put_back(generator, training):
         (None, "labels must be"),
         ([1.0], "labels must be whole numbers"),
         ([True, False], "labels must be whole numbers"),
+        (torch.ones(2, dtype=torch.complex64), "labels must be whole numbers"),
+        ([2**70], "labels must be"),
     ],
     ids=str,
 )
@@ -73,22 +111,27 @@ def test_labels_that_are_no_classes_are_an_error(labels, message):
         check_labels(labels, 4)
 
 
-def test_generate_checks_its_labels_against_the_classes_of_the_generator(generator):
-    with pytest.raises(UserError, match="label 4 is no class: use 0 to 3"):
-        generate(generator, [0, 4])
-
-
-def test_labels_may_be_any_whole_numbers():
-    for labels in ([2, 0], (2, 0), torch.tensor([2, 0], dtype=torch.uint8), torch.tensor([2, 0]).numpy()):
+@pytest.mark.parametrize("kind", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"])
+def test_labels_may_be_of_any_integer_type(kind):
+    for labels in ([2, 0], (2, 0), np.array([2, 0], kind), torch.tensor([2, 0], dtype=getattr(torch, kind))):
         checked = check_labels(labels, 3)
         assert checked.dtype == torch.int64
         assert checked.tolist() == [2, 0]
+    with pytest.raises(UserError, match="label 3 is no class"):
+        check_labels(np.array([2, 3], kind), 3)
 
 
 @pytest.mark.parametrize("shape", [(2, 6), (3, 5), (6, 3), (3, 6, 1), (3,)], ids=str)
-def test_latents_of_another_shape_are_an_error_that_says_which_is_needed(generator, shape):
-    with pytest.raises(UserError, match=r"z has shape .* but 3 labels need \(3, 6\)"):
-        generate(generator, [1, 2, 3], z=torch.zeros(shape))
+def test_latents_of_another_shape_are_an_error_that_says_which_is_needed(shape):
+    generator = MODELS["bce"].generator(latent_dim=6, num_classes=4, base_channels=8)
+    for z in (torch.zeros(shape), np.zeros(shape), torch.zeros(shape).tolist()):
+        with pytest.raises(UserError, match=r"z has shape .* but 3 labels need \(3, 6\)"):
+            generate(generator, [1, 2, 3], z=z)
+    for z in ([[1.0], [2.0, 3.0]], "noise", [["a"] * 6] * 3):
+        with pytest.raises(UserError, match="z must be 3 rows of 6 numbers"):
+            generate(generator, [1, 2, 3], z=z)
+    with pytest.raises(UserError, match="label 4 is no class: use 0 to 3"):
+        generate(generator, [0, 4])
 
 
 def test_latents_are_standard_normal():
@@ -96,6 +139,7 @@ def test_latents_are_standard_normal():
     assert z.shape == (500, 100)
     assert abs(z.mean()) < 0.02
     assert abs(z.std() - 1) < 0.02
+    assert z.abs().max() > 3.5
 
 
 # --- truncated latents
@@ -131,11 +175,6 @@ def test_a_large_truncation_changes_nothing(truncation):
     assert torch.allclose(latents(500, 100, seed=1, truncation=truncation), latents(500, 100, seed=1), atol=1e-5)
 
 
-def test_no_truncation_is_the_draw_itself():
-    assert torch.equal(latents(5, 6, seed=1, truncation=None), latents(5, 6, seed=1))
-    assert latents(500, 100).abs().max() > 3.5
-
-
 @pytest.mark.parametrize("truncation", [0, 0.0, -0.5, float("nan"), -float("inf")])
 def test_a_truncation_that_is_not_positive_is_an_error(truncation):
     with pytest.raises(UserError, match="must be more than 0"):
@@ -155,9 +194,7 @@ def test_class_weights_of_a_single_class_draw_that_class(generator):
 
 def test_mixtures_of_classes_lie_between_them(generator):
     z = latents(1, 6, seed=2).expand(5, -1)
-    shares = torch.tensor([0, 0.25, 0.5, 0.75, 1])
-    weights = torch.zeros(5, 4)
-    weights[:, 1], weights[:, 3] = 1 - shares, shares
+    weights = blend(1, 3, torch.linspace(0, 1, 5), num_classes=4)
     generator.eval()
     with torch.inference_mode():  # as numbers: the steps of untrained generators are smaller than a grey level
         images = generator(z, weights)
@@ -175,25 +212,24 @@ def test_mixtures_of_classes_lie_between_them(generator):
         ([[0.5, 0.5]], "class weights have 2 columns"),
         (torch.tensor([[0.5, 0.5, 0, float("nan")]]), "class weights must be finite"),
         (torch.tensor([[0, 0, 0, float("inf")]]), "class weights must be finite"),
-        (torch.eye(4).long(), "labels must be a list of classes"),
-        (torch.eye(4).bool(), "labels must be a list of classes"),
+        (torch.eye(4).long(), r"look one-hot: give classes, labels.argmax\(1\), or class weights, labels.float\(\)"),
+        (torch.eye(4).bool(), "look one-hot"),
+        (np.eye(4, dtype=np.uint8)[[2, 2, 1]], "look one-hot"),
         (torch.zeros(0, 4), "labels must be a list of classes"),
         (torch.ones(2, 4, 1), "labels must be a list of classes"),
         (torch.ones(4), "labels must be whole numbers"),
     ],
     ids=str,
 )
-def test_class_weights_that_are_none_are_an_error(generator, weights, message):
+def test_class_weights_that_are_none_are_an_error(weights, message):
     with pytest.raises(UserError, match=message):
-        generate(generator, weights)
+        check_labels(weights, 4)
 
 
 def test_class_weights_are_checked_and_given_back_as_float32():
     checked = check_labels([[0.25, 0.75], [1.0, 0.0]], 2)
     assert checked.dtype == torch.float32
     assert checked.tolist() == [[0.25, 0.75], [1, 0]]
-    with pytest.raises(UserError, match=r"z has shape \(2, 6\), but 1 labels need \(1, 6\)"):
-        generate(MODELS["bce"].generator(latent_dim=6), torch.eye(10)[:1], z=torch.zeros(2, 6))
 
 
 # --- grids
