@@ -23,7 +23,8 @@ from compare import RESULTS, ROOT, machine
 
 from cgan_lib.files import write_atomically
 from cgan_lib.paths import make_folder
-from cgan_lib.studio.widgets import MAX_ROWS, explore
+from cgan_lib.studio import explore
+from cgan_lib.studio.widgets import MAX_ROWS
 
 KERNEL = [("relativistic", 1), ("relativistic", MAX_ROWS), ("dcgan64", 1)]  # generator, rows
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -40,7 +41,7 @@ def in_kernel(source: str, rows: int, moves: int) -> dict:
         started = time.perf_counter()
         studio.moves[0].value = -4 + 8 * number / moves
         times.append(1000 * (time.perf_counter() - started))
-    size = studio.generators[source].config["image_size"]
+    size = studio.generator.config["image_size"]
     what = f"{rows}×{rows} images" if rows > 1 else "one image"
     return {"where": "kernel", "what": f"{what} of {size}×{size}, `{source}`"} | _summary(times)
 
@@ -54,7 +55,7 @@ def in_browser(chromium: str, moves: int) -> list[dict]:
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "CGAN_HOME": home}
-        app = [str(ROOT / "cgan_lib" / "app" / "studio.ipynb"), "--no-browser", f"--port={port}"]
+        app = [str(ROOT / "cgan_lib" / "studio" / "app" / "studio.ipynb"), "--no-browser", f"--port={port}"]
         voila = subprocess.Popen(
             [sys.executable, "-m", "voila", *app], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -35,7 +35,7 @@ def write_atomically(target: Path, content: bytes | memoryview) -> None:
 
 def remove_partials(folder: Path) -> None:
     """Clear what killed processes left half written in `folder`; only for who is its sole writer."""
-    for partial in folder.glob(".*.partial"):
+    for partial in folder.glob(".*-*.partial"):  # a staged folder has no process number
         partial.unlink(missing_ok=True)
 
 

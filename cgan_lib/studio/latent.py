@@ -1,6 +1,6 @@
-"""Moving through what a generator can draw: between latents, between classes, along directions, and back to `z`."""
+"""The latent space of a generator: directions with names, maps of a class, and the way from an image back to `z`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from cgan_lib.data import resize, to_unit
 from cgan_lib.errors import UserError
-from cgan_lib.sampling import blend, generate, latents, truncate
+from cgan_lib.models.layers import ConditionalGenerator
+from cgan_lib.sampling import generate, latents
 
 SEEN_FROM = 2.0  # how far along a direction, both ways, its effect is measured
 SLIDERS = 4
+CANDIDATES = 500  # latents among which a search looks for its starts
 NO_EFFECT = 0.5  # standard deviations between both ends below which an effect is not worth a name
 # Of `measurements`: what is said of images where it has risen
 EFFECTS = {"ink": "bolder", "slant": "leaning right", "width": "wider", "height": "taller"}
@@ -34,7 +36,7 @@ class Direction(NamedTuple):
         return f"{number} · {f'{self.name} · ' if self.name else ''}{100 * self.share:.1f}%"
 
 
-def directions(generator: nn.Module, count: int = SLIDERS) -> list[Direction]:
+def directions(generator: ConditionalGenerator, count: int = SLIDERS) -> list[Direction]:
     """The principal directions of the first layer that sees `z`, those that change its output most, largest first.
 
     That layer is linear and `z` is N(0, I), so the principal components of its output have a closed form: the
@@ -50,7 +52,7 @@ def directions(generator: nn.Module, count: int = SLIDERS) -> list[Direction]:
     return [_named(generator, vector, share) for vector, share in zip(vectors[:count], shares, strict=False)]
 
 
-def slider_directions(generator: nn.Module) -> list[Direction]:
+def slider_directions(generator: ConditionalGenerator) -> list[Direction]:
     """The directions to put on sliders: the first four or as many as there are, and none where no layer is linear."""
     try:
         return directions(generator, min(SLIDERS, generator.config["latent_dim"]))
@@ -58,38 +60,7 @@ def slider_directions(generator: nn.Module) -> list[Direction]:
         return []
 
 
-@dataclass(frozen=True)
-class View:
-    """What to draw: a place among latents and classes, and how many images to draw there."""
-
-    digit: int
-    toward: int | None = None
-    """another class"""
-    share: float = 0.0
-    """of the way there, 0 to 1"""
-    moves: tuple[float, ...] = ()
-    """how far to go along each direction"""
-    seed: int = 0
-    truncation: float | None = None
-    count: int = 1
-    start: Tensor | None = None
-    """(latent_dim,), in place of the first latent of the seed"""
-
-    def inputs(self, config: dict[str, int], ways: Sequence[Direction] = ()) -> tuple[Tensor, Tensor]:
-        """`z` (count, latent_dim) and class weights (count, num_classes) for `generate`; `config` of the generator."""
-        z = latents(self.count, config["latent_dim"], self.seed)
-        if self.start is not None:
-            z[0] = self.start
-        if self.truncation is not None:
-            z = truncate(z, self.truncation)
-        for move, way in zip(self.moves, ways, strict=False):
-            z = z + move * way.vector
-        toward = self.digit if self.toward is None else self.toward
-        weights = blend(self.digit, toward, torch.full((self.count,), self.share), config["num_classes"])
-        return z, weights
-
-
-def _first_weights(generator: nn.Module) -> Tensor:
+def _first_weights(generator: ConditionalGenerator) -> Tensor:
     """How the output of the first layer depends on `z`: (outputs, latent_dim)."""
     latent_dim = generator.config["latent_dim"]
     z = latents(1, latent_dim)
@@ -112,7 +83,7 @@ def _first_weights(generator: nn.Module) -> Tensor:
 
 
 @contextmanager
-def _watched(network: nn.Module, look) -> Iterator[None]:
+def _watched(network: nn.Module, look: Callable[..., None]) -> Iterator[None]:
     handles = [layer.register_forward_hook(look) for layer in network.modules() if not list(layer.children())]
     try:
         yield
@@ -121,22 +92,24 @@ def _watched(network: nn.Module, look) -> Iterator[None]:
             handle.remove()
 
 
-def _named(generator: nn.Module, vector: Tensor, share: float) -> Direction:
-    classes = generator.config["num_classes"]
-    labels = torch.arange(100) % classes
+def _named(generator: ConditionalGenerator, vector: Tensor, share: float) -> Direction:
+    labels = torch.arange(100) % generator.config["num_classes"]
     z = latents(100, generator.config["latent_dim"])
     z = z - (z @ vector)[:, None] * vector  # what they hold of it already would blur both ends
     low, high = (
         measurements(generate(generator, labels, z=z + side * SEEN_FROM * vector)) for side in (-1, 1)
     )  # name → (100,)
-    strengths = {}
-    for name in EFFECTS:
-        spread = torch.cat([low[name], high[name]]).std().clamp(min=1e-6)
-        strengths[name] = ((high[name] - low[name]).mean() / spread).item()
+    strengths = {name: _effect(low[name], high[name]) for name in EFFECTS}
     strongest = max(strengths, key=lambda name: abs(strengths[name]))
     if abs(strengths[strongest]) < NO_EFFECT:
         return Direction(vector, share, "")
     return Direction(vector if strengths[strongest] > 0 else -vector, share, EFFECTS[strongest])
+
+
+def _effect(low: Tensor, high: Tensor) -> float:
+    """By how many standard deviations a measurement (N,) has risen."""
+    spread = torch.cat([low, high]).std().clamp(min=1e-6)
+    return ((high - low).mean() / spread).item()
 
 
 def measurements(images: Tensor) -> dict[str, Tensor]:
@@ -162,7 +135,14 @@ def measurements(images: Tensor) -> dict[str, Tensor]:
 
 
 def latent_grid(
-    generator: nn.Module, label: int, across: Tensor, down: Tensor, *, z: Tensor, side: int = 9, reach: float = 4.0
+    generator: ConditionalGenerator,
+    label: int,
+    across: Tensor,
+    down: Tensor,
+    *,
+    z: Tensor,
+    side: int = 9,
+    reach: float = 4.0,
 ) -> Tensor:
     """A map of one class around `z` (latent_dim,): uint8 (side², C, H, W), row by row.
 
@@ -187,7 +167,7 @@ class Found:
 
 
 def find_latent(
-    generator: nn.Module, image: Tensor, label: int, *, steps: int = 150, starts: int = 8, lr: float = 0.05
+    generator: ConditionalGenerator, image: Tensor, label: int, *, steps: int = 150, starts: int = 8, lr: float = 0.05
 ) -> Found:
     """The latent from which the generator draws most nearly `image`, uint8 (C,H,W), as class `label`.
 
@@ -195,24 +175,15 @@ def find_latent(
     difference of pixels, with a pull to the shell |z| = √latent_dim where the generator was trained. An image of
     another size is resized. `UserError` for another shape or type, or a label that is no class.
     """
-    config = generator.config
-    if image.dtype != torch.uint8 or image.ndim != 3 or len(image) != config["channels"]:
-        raise UserError(
-            f"the image must be uint8 ({config['channels']}, H, W), got {image.dtype} {tuple(image.shape)}: "
-            "take one from load(…).images."
-        )
     if steps < 1 or starts < 1:
         raise UserError(f"steps {steps} and starts {starts} must be at least 1.")
+    target = _target(image, generator.config)  # (1, C, H, W) in [-1, 1]
+    z = _nearest(generator, target, label, starts)  # (starts, latent_dim)
     device = next(generator.parameters()).device
-    target = to_unit(resize(image[None].cpu(), config["image_size"]))  # (1, C, H, W) in [-1, 1]
-    z = latents(500, config["latent_dim"])
-    labels = torch.full((500,), label)
-    distances = (to_unit(generate(generator, labels, z=z)) - target).square().mean((1, 2, 3))  # (500,)
-    nearest = distances.topk(min(starts, 500), largest=False).indices
-    z = z[nearest].to(device).requires_grad_()  # (starts, latent_dim)
-    labels, target = labels[: len(z)].to(device), target.to(device)
+    z, target = z.to(device).requires_grad_(), target.to(device)
+    labels = torch.full((len(z),), label, device=device)
+    shell = generator.config["latent_dim"] ** 0.5
     adam = torch.optim.Adam([z], lr=lr)
-    shell = config["latent_dim"] ** 0.5
     training = generator.training
     generator.eval()
     try:
@@ -226,7 +197,25 @@ def find_latent(
     finally:
         generator.train(training)
     z = z.detach().cpu()
-    images = generate(generator, labels.cpu(), z=z)
+    images = generate(generator, [label] * len(z), z=z)
     errors = 127.5 * (to_unit(images) - target.cpu()).abs().mean((1, 2, 3))
     best = int(errors.argmin())
     return Found(z[best], label, images[best], errors[best].item())
+
+
+def _target(image: Tensor, config: dict[str, int]) -> Tensor:
+    """An image uint8 (C,H,W) as the generator would have to draw it: (1, C, image_size, image_size) in [-1, 1]."""
+    if image.dtype != torch.uint8 or image.ndim != 3 or len(image) != config["channels"]:
+        raise UserError(
+            f"the image must be uint8 ({config['channels']}, H, W), got {image.dtype} {tuple(image.shape)}: "
+            "take one from load_data(…).images."
+        )
+    return to_unit(resize(image[None].cpu(), config["image_size"]))
+
+
+def _nearest(generator: ConditionalGenerator, target: Tensor, label: int, count: int) -> Tensor:
+    """Of 500 latents, the `count` that are drawn most nearly like `target` (1,C,H,W): (count, latent_dim)."""
+    z = latents(CANDIDATES, generator.config["latent_dim"])
+    images = generate(generator, [label] * CANDIDATES, z=z)
+    distances = (to_unit(images) - target).square().mean((1, 2, 3))  # (500,)
+    return z[distances.topk(min(count, CANDIDATES), largest=False).indices]

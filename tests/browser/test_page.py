@@ -21,7 +21,8 @@ from PIL import Image
 from cgan_lib import UserError, generate, load_generator
 from cgan_lib.evaluation.classifier import load_classifier, read
 from cgan_lib.sampling import latents
-from cgan_lib.studio.latent import View, directions
+from cgan_lib.studio.latent import directions
+from cgan_lib.studio.view import View
 
 SOURCE = "relativistic"
 FETCH = """
@@ -220,9 +221,9 @@ def test_the_service_and_the_page_draw_what_the_library_draws(page, service, gen
     slide(page, "truncation", "Home")
     slide(page, "truncation", "ArrowRight", 4)
     seen["truncated"] = pixels(page)[0], View(4, 9, 0.3, (0, -0.5, 0, 0.5), seed=77, truncation=0.4)
-    ways = directions(generator)
+    own = directions(generator)
     for name, (image, view) in seen.items():
-        z, weights = view.inputs(generator.config, ways)
+        z, weights = view.inputs(generator.config, own)
         difference = (generate(generator, weights, z=z)[0].int() - image.int()).abs().max()
         assert difference <= 1, name  # the order of sums may differ
 

@@ -1,0 +1,51 @@
+"""The service as a process: listen, serve, stop cleanly."""
+
+import gc
+import os
+import signal
+import socket
+
+import torch
+import uvicorn
+
+from cgan_lib.errors import UserError
+from cgan_lib.models.layers import ConditionalGenerator
+from cgan_lib.service.app import create_app
+
+GRACE = 10  # seconds that requests under way have left when the service is stopped
+
+
+def serve(
+    generator: ConditionalGenerator,
+    name: str,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+) -> None:
+    """Serve a generator until Ctrl-C or SIGTERM, then finish what is under way; `port` 0 takes one that is free.
+
+    Prints one line with the address. Belongs into the main thread of a process of its own: sets how many threads torch
+    uses. `UserError` when it cannot listen there.
+    """
+    listener = _listen(host, port)
+    torch.set_num_threads(max((os.cpu_count() or 1) - 1, 1))  # the event loop needs a core too
+    app = create_app(generator, name)
+    config = uvicorn.Config(
+        app, ws="none", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE
+    )
+    server = uvicorn.Server(config)
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again at its end: not to die of them then
+        signal.signal(number, server.handle_exit)
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{listener.getsockname()[1]}"
+    print(f"{name} at {address} (the page) and {address}/docs (the interface); Ctrl-C stops it", flush=True)
+    gc.freeze()  # looking again and again through all that torch has loaded stops everything for 0.1 s
+    server.run(sockets=[listener])
+    gc.unfreeze()  # else extensions of torch complain at the exit
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).split(" (while ")[0]
+        raise UserError(f"cannot listen on {host}:{port} ({reason}): choose another --host or --port.") from error

@@ -1,0 +1,310 @@
+"""The HTTP interface: what it draws, what it refuses, and what it says of itself."""
+
+import asyncio
+import base64
+import io
+import json
+import re
+
+import pytest
+import torch
+from fastapi.testclient import TestClient
+from pictures import draw, pixels, post, same
+from PIL import Image
+
+from cgan_lib import generate, get_recipe, load_generator
+from cgan_lib.evaluation import load_classifier
+from cgan_lib.evaluation.classifier import read
+from cgan_lib.sampling import blend, latents, tile
+from cgan_lib.service import create_app
+from cgan_lib.service.request import EXAMPLES, MAX_BODY
+from cgan_lib.studio.latent import directions
+
+JSON = {"Content-Type": "application/json"}
+
+
+# What is drawn
+
+
+def test_one_digit_is_a_grey_png_with_a_seed_that_draws_it_again(client):
+    first, second = (client.post("/gen_images", json={"value": 9}) for _ in range(2))
+    assert first.headers["content-type"] == "image/png"
+    image = Image.open(io.BytesIO(first.content))
+    assert (image.format, image.mode, image.size) == ("PNG", "L", (4 * 28, 4 * 28))
+    assert 0 <= int(first.headers["x-seed"]) < 2**31
+    assert first.headers["x-seed"] != second.headers["x-seed"]
+    assert first.content != second.content
+    again = client.post("/gen_images", json={"value": 9, "seed": int(first.headers["x-seed"])})
+    assert (again.headers["x-seed"], again.content) == (first.headers["x-seed"], first.content)
+
+
+def test_the_digit_is_the_one_asked_for():
+    labels = [value for value in range(10) for _ in range(3)]
+    with TestClient(create_app(load_generator("relativistic"))) as client:
+        images = torch.stack([draw(client, value=value) for value in labels]).to(torch.uint8)
+    _, logits = read(load_classifier("mnist"), images[:, None])
+    assert (logits.argmax(1) == torch.tensor(labels)).sum() >= 28  # of 30; the generator is read right 99% of the time
+
+
+def test_whole_numbers_may_be_written_as_json_schema_allows(client):
+    assert torch.equal(draw(client, value=4.0, seed=5.0), draw(client, value=4, seed=5))
+
+
+def test_scale_repeats_each_pixel(client):
+    small, large = (draw(client, value=4, seed=5, scale=scale) for scale in (1, 3))
+    assert torch.equal(large, small.repeat_interleave(3, 0).repeat_interleave(3, 1))
+
+
+@pytest.mark.parametrize(("asked", "columns"), [({}, 5), *(({"grid_size": n}, n or 5) for n in (0, 3, 1, 10))])
+def test_a_grid_is_different_images_of_the_class(client, generator, asked, columns):
+    images = generate(generator, [6] * columns**2, z=latents(columns**2, 100, seed=8))
+    assert same(draw(client, value=6, seed=8, grid=True, **asked), tile(images, columns)[0])
+    assert len(images.unique(dim=0)) == columns**2
+
+
+def test_a_generator_of_colours_answers_in_colour():
+    coloured = get_recipe("dcgan64", base_channels=8).build(channels=3)[0]
+    with TestClient(create_app(coloured)) as client:
+        image = draw(client, value=2, seed=1)
+        assert same(image.permute(2, 0, 1), generate(coloured, [2], z=latents(1, coloured.config["latent_dim"], 1))[0])
+        assert draw(client, value=2, grid=True, grid_size=2).shape == (2 * 66 + 2, 2 * 66 + 2, 3)
+        assert client.get("/studio.json").json()["channels"] == 3
+
+
+def test_json_holds_the_same_picture(client):
+    wanted = {"value": 8, "seed": 3, "grid": True, "grid_size": 2}
+    answer = client.post("/gen_images", json=wanted | {"format": "json"})
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-seed"] == "3"
+    drawn = answer.json()
+    content = base64.b64decode(drawn.pop("png"))
+    assert drawn == {"value": 8, "seed": 3, "width": 4 * 62, "height": 4 * 62}
+    assert content == client.post("/gen_images", json=wanted).content
+    assert pixels(content).shape == (4 * 62, 4 * 62)
+
+
+def test_seed_truncation_blends_and_moves_are_those_of_the_library(client, generator):
+    vectors = torch.stack([direction.vector for direction in directions(generator, 4)])
+    z = latents(1, 100, seed=2)
+    near = latents(1, 100, seed=2, truncation=0.4)
+    halfway = blend(1, 7, torch.tensor([0.5]))
+    moved = z + torch.tensor([3.0, 0, -6]) @ vectors[:3]
+    cases = [
+        ({}, [1], z),
+        ({"seed": 2**31 - 1}, [1], latents(1, 100, seed=2**31 - 1)),
+        ({"truncation": 0.4}, [1], near),
+        ({"truncation": 1}, [1], latents(1, 100, seed=2, truncation=1.0)),
+        ({"toward": 7, "share": 0.5}, halfway, z),
+        ({"toward": 7, "share": 1}, [7], z),
+        ({"moves": [3, 0.0, -6]}, [1], moved),
+        ({"moves": [3, 0.0, -6], "truncation": 0.4, "toward": 7, "share": 0.5}, halfway, near + (moved - z)),
+        # What is ignored
+        *((asked, [1], z) for asked in ({"toward": 7}, {"share": 0.5}, {"moves": []}, {"grid_size": 7})),
+    ]
+    drawn = [draw(client, **{"value": 1, "seed": 2} | asked) for asked, _, _ in cases]
+    for picture, (asked, labels, z) in zip(drawn, cases, strict=True):
+        assert same(picture, generate(generator, labels, z=z)[0, 0]), asked
+    assert len({tuple(picture.flatten().tolist()) for picture in drawn}) == 8
+
+
+# What is refused
+
+
+WRONG = {
+    "value": ('"9"', "true", "9.5", "null", "-1", "10", "NaN", "1e999", f"1{1000 * '0'}"),
+    "grid": ("1", '"true"', "null"),
+    "grid_size": ("-1", "11", "3.5", '"3"', "null"),
+    "seed": ("-1", "2147483648", "1.5", "true"),
+    "format": ('"gif"', "null", "1"),
+    "truncation": ("0", "-1", "5.1", "NaN", "Infinity", "-Infinity", "true", '"1"'),
+    "scale": ("0", "9", "2.5", "true"),
+    "toward": ("-1", "10", "true", '"1"'),
+    "share": ("-0.1", "1.1", "NaN", "null"),
+    "moves": ("[6.1]", "[NaN]", "[true]", "[0,0,0,0,0]", "1"),
+    "path": ('"/etc/passwd"',),
+    "é\\u0000": ("1",),
+}
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in WRONG.items() for value in values])
+def test_each_wrong_field_is_named_with_a_reason(client, field, value):
+    right = "" if field == "value" else '"value": 9, '
+    answer = client.post("/gen_images", content=f'{{{right}"{field}": {value}}}'.encode(), headers=JSON)
+    assert answer.status_code == 422
+    (reason,) = answer.json()["detail"]
+    assert reason["loc"][0] == json.loads(f'"{field}"')
+    assert len(reason["msg"]) > 10
+
+
+def test_all_wrong_fields_are_named_at_once(client):
+    answer = client.post("/gen_images", json={"toward": 77, "scale": 0, "colour": "red"})
+    assert {reason["loc"][0]: reason["msg"] for reason in answer.json()["detail"]} == {
+        "value": "Field required",
+        "toward": "Input should be less than or equal to 9",
+        "scale": "Input should be greater than or equal to 1",
+        "colour": "Extra inputs are not permitted",
+    }
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{", b"null", b"[9]", b'{"value": 9', b'{"value": 9}}', b"\xff", b'{"value": "\xff"}', b"{'value': 9}"),
+        *(b'{"value": 9, "\\ud800": 1}', b'{"value": "\\ud800"}', b'{"value": ' + 5000 * b"9" + b"}"),
+        *(8000 * b"[", 1800 * b'{"value":'),
+    ],
+)
+def test_what_is_no_object_of_json_is_refused_with_a_reason(client, content):
+    answer = client.post("/gen_images", content=content, headers=JSON)
+    assert answer.status_code == 422
+    assert all(len(reason["msg"]) > 10 for reason in answer.json()["detail"])
+
+
+@pytest.mark.parametrize("declared", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""])
+def test_only_what_is_declared_as_json_is_read(client, declared):
+    headers = {"Content-Type": declared} if declared else {}
+    answer = client.post("/gen_images", content=b'{"value": 9}', headers=headers)
+    assert answer.status_code == 415
+    assert "Content-Type: application/json" in answer.json()["detail"]
+
+
+def test_parameters_of_the_content_type_do_no_harm(client):
+    headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+    assert client.post("/gen_images", content=b'{"value": 9}', headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(("size", "status"), [(MAX_BODY, 200), (MAX_BODY + 1, 413)])
+def test_a_body_may_be_so_large_and_no_larger(client, size, status):
+    answer = client.post("/gen_images", content=b'{"value": 9}'.ljust(size), headers=JSON)
+    assert answer.status_code == status
+    if status == 413:
+        assert "16384 bytes" in answer.json()["detail"]
+        assert answer.headers["connection"] == "close"
+
+
+def test_a_body_without_end_is_not_read_to_its_end(generator):
+    parts = []
+
+    async def receive():
+        parts.append(1000 * b" ")
+        assert len(parts) < 100
+        return {"type": "http.request", "body": parts[-1], "more_body": True}
+
+    start, body = asyncio.run(post(create_app(generator), receive))
+    assert start["status"] == 413
+    assert "16384 bytes" in json.loads(body["body"])["detail"]
+    assert len(parts) == 17
+
+
+def test_a_client_that_goes_in_the_middle_of_its_body_is_no_error(generator, caplog):
+    parts = [{"type": "http.disconnect"}, {"type": "http.request", "body": b"{", "more_body": True}]
+
+    async def receive():
+        return parts.pop()
+
+    start, _ = asyncio.run(post(create_app(generator), receive))
+    assert 400 <= start["status"] < 500  # nobody is there to read it
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        *(("GET", "/gen_images", 405), ("PUT", "/gen_images", 405), ("POST", "/healthz", 405)),
+        *(("GET", path, 404) for path in ("/nothing", "/page/../app.py", "/page/%2e%2e/app.py")),
+    ],
+)
+def test_other_methods_and_paths_get_the_usual_answers(client, method, path, status):
+    answer = client.request(method, path)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"detail"}
+
+
+def test_an_error_of_the_service_says_nothing_about_itself(client, monkeypatch):
+    monkeypatch.setattr("secrets.randbelow", lambda _: 1 / 0)
+    answer = client.post("/gen_images", json={"value": 1})
+    assert answer.status_code == 500
+    assert answer.json() == {"detail": "internal error: the log of the service says more"}
+
+
+# What it says of itself
+
+
+def test_the_page_and_what_it_loads(client):
+    answer = client.get("/")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert re.search(r"<h1\b", answer.text)
+    loaded = re.findall(r'(?:src|href)="([^":#]+)"', answer.text)
+    assert {"studio.js", "studio.css"} <= set(loaded)
+    for name in loaded:
+        file = client.get(f"/{name}")
+        assert file.status_code == 200
+        assert file.headers["content-type"].split(";")[0] in ("text/css", "text/javascript")
+
+
+def test_the_page_is_told_about_the_generator(client, generator):
+    assert client.get("/studio.json").json() == {
+        "engine": "server",
+        "name": "tiny",
+        "class_names": list("0123456789"),
+        "image_size": 28,
+        "channels": 1,
+        "latent_dim": 100,
+        "directions": [{"label": d.label(number)} for number, d in enumerate(directions(generator, 4), start=1)],
+        "max_grid": 10,
+    }
+
+
+def test_the_classes_are_those_of_the_generator():
+    few = get_recipe("bce", base_channels=8).build(num_classes=4)[0]
+    few.class_names = ("coat", "bag", "boot", "shirt")
+    with TestClient(create_app(few)) as client:
+        assert client.get("/studio.json").json()["class_names"] == ["coat", "bag", "boot", "shirt"]
+        assert draw(client, value=3, toward=0, share=0.5).shape == (28, 28)
+        for asked in ({"value": 4}, {"value": 0, "toward": 4}):
+            assert client.post("/gen_images", json=asked).status_code == 422
+        reference = client.get("/openapi.json").json()
+    content = reference["paths"]["/gen_images"]["post"]["requestBody"]["content"]["application/json"]
+    fields = reference["components"]["schemas"][content["schema"]["$ref"].split("/")[-1]]["properties"]
+    assert fields["value"].items() >= {"minimum": 0, "maximum": 3}.items()
+    assert fields["toward"]["anyOf"][0].items() >= {"minimum": 0, "maximum": 3}.items()
+
+
+def test_health_counts_passes_and_images(generator):
+    with TestClient(create_app(generator, "tiny")) as client:
+        idle = {"status": "ok", "generator": "tiny", "waiting": 0, "passes": 0, "images": 0}
+        assert client.get("/healthz").json() == idle
+        draw(client, value=1)
+        draw(client, value=1, grid=True, grid_size=3)
+        assert client.get("/healthz").json() == idle | {"passes": 2, "images": 10}
+
+
+def test_the_reference_shows_examples_that_work(client):
+    assert client.get("/docs").status_code == 200
+    operation = client.get("/openapi.json").json()["paths"]["/gen_images"]["post"]
+    assert {"200", "413", "415", "422", "500", "503"} <= set(operation["responses"])
+    assert set(operation["responses"]["200"]["content"]) == {"image/png", "application/json"}
+    examples = operation["requestBody"]["content"]["application/json"]["examples"]
+    assert [example["value"] for example in examples.values()] == list(EXAMPLES.values())
+    for example in examples.values():
+        assert client.post("/gen_images", json=example["value"]).status_code == 200
+
+
+def test_the_service_keeps_to_its_reference(generator):
+    import schemathesis
+    from schemathesis.config import SchemathesisConfig
+    from schemathesis.engine.events import FatalError, NonFatalError, ScenarioFinished
+
+    options = {"generation": {"max-examples": 60, "database": "none"}, "phases": {"stateful": {"enabled": False}}}
+    config = SchemathesisConfig.from_dict({"seed": 1} | options)
+    schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(generator, "tiny"), config=config)
+    tried, failures = 0, []
+    for event in schemathesis.engine.from_schema(schema).execute():
+        assert not isinstance(event, (FatalError, NonFatalError)), event
+        if isinstance(event, ScenarioFinished):
+            tried += len(event.recorder.interactions)
+            for case, checks in event.recorder.checks.items():
+                body = event.recorder.cases[case].value.body
+                failures += [(str(check.failure_info.failure), body) for check in checks if check.failure_info]
+    assert not failures
+    assert tried > 200  # examples, values at the limits and beyond, methods that are not there, random ones

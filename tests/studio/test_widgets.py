@@ -1,0 +1,329 @@
+"""The studio without a browser: every control is moved from Python, as the widgets of a page would."""
+
+import io
+import os
+import statistics
+import time
+
+import pytest
+import torch
+from networks import small
+from PIL import Image
+
+from cgan_lib import UserError, generate, load_generator, pretrained
+from cgan_lib.paths import short
+from cgan_lib.sampling import latents
+from cgan_lib.studio import explore
+from cgan_lib.studio import widgets as module
+from cgan_lib.studio.latent import Found
+from cgan_lib.studio.view import View, enlarged, picture
+from cgan_lib.studio.widgets import NO_TRUNCATION, NOTHING, SIDE, Model, Studio, sources
+from cgan_lib.weights import save_generator
+
+CONTROLS = {"label": 8, "toward": 2, "t": 0.7, "truncation": 0.4, "rows": 3, "seed": 5}
+
+
+@pytest.fixture
+def pictures(monkeypatch) -> list[View]:
+    """The view of every picture that is made, from now on."""
+    views = []
+
+    def recorded(generator, view, directions):
+        views.append(view)
+        return picture(generator, view, directions)
+
+    monkeypatch.setattr(module, "picture", recorded)
+    return views
+
+
+def expected_picture(studio: Studio, name: str | None = None) -> bytes:
+    return enlarged(picture(load_generator(name or studio.model.value), studio.view, studio.directions), SIDE)
+
+
+# --- sliders and buttons
+
+
+def test_a_studio_starts_in_the_middle_with_a_picture(studio):
+    assert studio.view == View(label=3, toward=8, t=0, moves=(0, 0, 0, 0), seed=0, truncation=None, count=1)
+    assert studio.picture.value == expected_picture(studio)
+    with Image.open(io.BytesIO(studio.picture.value)) as shown:
+        assert shown.size == (SIDE, SIDE)
+    assert studio.message.value == ""
+    assert len(studio.pictures.children) == 1
+    assert "one" in studio.caption.value
+
+
+@pytest.mark.parametrize("control", [*CONTROLS, 0, 1, 2, 3])
+def test_every_control_changes_the_picture_and_draws_it_once(studio, pictures, control):
+    studio.t.value = 0.5  # so that the other class counts
+    widget = getattr(studio, control) if control in CONTROLS else studio.moves[control]
+    before, view = studio.picture.value, studio.view
+    pictures.clear()
+    widget.value = CONTROLS.get(control, -3.0)
+    assert len(pictures) == 1
+    assert studio.picture.value == expected_picture(studio) != before
+    assert studio.view != view
+    widget.value = CONTROLS.get(control, -3.0)  # once more
+    assert len(pictures) == 1
+
+
+def test_what_the_controls_say_is_the_view(studio):
+    for control, value in CONTROLS.items():
+        getattr(studio, control).value = value
+    for number, move in enumerate(studio.moves):
+        move.value = number - 1.5
+    moves = (-1.5, -0.5, 0.5, 1.5)
+    assert studio.view == View(label=8, toward=2, t=0.7, moves=moves, seed=5, truncation=0.4, count=9, start=None)
+    studio.truncation.value = NO_TRUNCATION
+    assert studio.view.truncation is None
+
+
+def test_sliders_are_named_after_the_directions_in_their_order(studio):
+    def expected():
+        return [direction.label(number) for number, direction in enumerate(studio.directions, start=1)]
+
+    names = [move.description for move in studio.moves]
+    assert names == expected()
+    assert [name[0] for name in names] == list("1234")
+    studio.model.value = "two.safetensors"
+    assert [move.description for move in studio.moves] == expected() != names
+
+
+def test_another_takes_the_next_seed(studio, pictures):
+    before = studio.picture.value
+    studio.another.click()
+    assert (studio.view.seed, len(pictures)) == (1, 1)
+    assert studio.picture.value != before
+    studio.another.click()
+    assert studio.view.seed == 2
+
+
+def test_reset_goes_back_to_the_middle_and_draws_once_but_keeps_class_and_seed(studio, pictures):
+    start = studio.picture.value
+    for move in studio.moves:
+        move.value = 2
+    studio.t.value, studio.truncation.value, studio.rows.value = 1, 0.5, 4
+    pictures.clear()
+    studio.reset.click()
+    assert len(pictures) == 1
+    assert studio.picture.value == start
+    assert studio.view == View(label=3, toward=8, moves=(0, 0, 0, 0))
+    studio.label.value, studio.seed.value = 5, 7
+    studio.reset.click()
+    assert (studio.view.label, studio.view.seed) == (5, 7)
+
+
+def test_a_studio_goes_to_what_was_found_and_draws_once(studio, pictures):
+    z = latents(1, 6, seed=30)[0]
+    studio.moves[1].value, studio.rows.value = 3.0, 2
+    pictures.clear()
+    (image,) = generate(studio.generator, [6], z=z[None])
+    studio.go_to(Found(z, 6, image, 0.0))
+    assert len(pictures) == 1
+    assert torch.equal(studio.view.start, z)
+    assert (studio.view.label, studio.view.moves, studio.view.count) == (6, (0, 0, 0, 0), 1)
+    assert studio.picture.value == expected_picture(studio)
+
+
+def test_a_start_is_used_until_the_seed_changes():
+    z = latents(1, 6, seed=12)[0]
+    studio = explore(small(), z=z)
+    first = studio.picture.value
+    assert torch.equal(studio.view.start, z)
+    assert first == enlarged(picture(small(), View(3, start=z), []), SIDE)
+    studio.label.value = 4
+    studio.reset.click()
+    studio.label.value = 3
+    assert studio.picture.value == first
+    studio.another.click()
+    studio.seed.value = 0
+    assert studio.view.start is None
+    assert studio.picture.value == enlarged(picture(small(), View(3), []), SIDE)
+
+
+def test_a_picture_follows_a_slider_without_a_wait():
+    """CPU time, on one thread: what else this machine does must not count."""
+    studio = explore("relativistic")
+    times = []
+    for number in range(20):
+        started = time.process_time()
+        studio.moves[0].value = -4 + 0.25 * number
+        times.append(time.process_time() - started)
+    assert statistics.median(times) < 0.2  # twenty times what it takes
+
+
+# --- models
+
+
+def test_another_model_draws_the_same_view(studio, pictures):
+    studio.moves[0].value = 1.0
+    before, view = studio.picture.value, studio.view
+    pictures.clear()
+    studio.model.value = "two.safetensors"
+    assert pictures == [view]
+    assert studio.picture.value == expected_picture(studio, "two.safetensors") != before
+    assert "two" in studio.caption.value
+    studio.model.value = "one.safetensors"
+    assert studio.picture.value == before
+
+
+def test_models_are_read_and_their_directions_found_once(studio, monkeypatch):
+    calls = []
+    for name in ("open_source", "slider_directions"):
+        original = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *a, original=original, name=name: (calls.append(name), original(*a))[1]
+        )
+    for name in ("two", "one", "two", "one"):
+        studio.model.value = f"{name}.safetensors"
+    assert sorted(calls) == ["open_source", "slider_directions"]
+
+
+def test_a_second_model_stands_beside_the_first_and_follows_too(studio, pictures):
+    width = studio.picture.layout.width
+    studio.beside.value = "two.safetensors"
+    assert len(pictures) == 2
+    assert len(studio.pictures.children) == 2
+    assert "two" in studio.other_caption.value
+    assert studio.picture.layout.width == studio.other.layout.width != width
+    before = studio.picture.value, studio.other.value
+    studio.moves[2].value = 4.0
+    for name, shown, old in zip(("one", "two"), (studio.picture, studio.other), before, strict=True):
+        assert shown.value == expected_picture(studio, f"{name}.safetensors") != old  # in the directions of the model
+    studio.beside.value = NOTHING
+    pictures.clear()
+    studio.label.value = 0
+    assert len(pictures) == len(studio.pictures.children) == 1
+    assert studio.picture.layout.width == width
+
+
+def test_a_second_model_with_other_latents_gets_a_message_and_the_first_goes_on(studio):
+    studio.beside.value = "long.safetensors"
+    assert "long.safetensors has latents of another length" in studio.message.value
+    studio.label.value = 9
+    assert studio.picture.value == expected_picture(studio)
+    assert "another length" in studio.message.value
+    studio.beside.value = NOTHING
+    assert studio.message.value == ""
+
+
+def test_a_second_model_with_fewer_classes_gets_a_message_until_the_class_is_one_of_them(studio):
+    studio.beside.value = "few.safetensors"
+    assert "label 8 is no class: use 0 to 3" in studio.message.value
+    studio.toward.value = 1
+    assert studio.message.value == ""
+    studio.label.value = 7
+    assert "label 7 is no class" in studio.message.value
+
+
+def test_a_model_offers_its_own_classes(studio):
+    studio.label.value = 9
+    studio.model.value = "few.safetensors"
+    assert studio.message.value == ""
+    assert [label for _, label in studio.label.options] == [label for _, label in studio.toward.options] == [0, 1, 2, 3]
+    assert studio.label.value == 3  # the nearest to what was chosen
+    assert studio.picture.value == expected_picture(studio)
+    studio.model.value = "one.safetensors"
+    assert len(studio.label.options) == 10
+    assert studio.label.value == 3
+
+
+def test_classes_have_their_names(home):
+    generator = small(num_classes=4)
+    generator.class_names = ("coat", "bag", "shirt", "boot")
+    for source in (generator, save_generator(generator, home / "clothes.safetensors")):
+        studio = explore(source, label=2)
+        assert studio.label.options[3] == studio.toward.options[3] == ("boot", 3)
+        assert (studio.label.value, studio.toward.value) == (2, 3)
+
+
+@pytest.mark.parametrize("other", ["long", "short"])
+def test_latents_of_another_length_do_not_break_the_choice_of_a_model(shelf, other):
+    studio = Studio(Model(shelf[0], load_generator(shelf[0])), shelf, z=latents(1, 6)[0])
+    for name in (f"{other}.safetensors", "one.safetensors"):
+        studio.model.value = name
+        studio.label.value, studio.moves[0].value = 7, 1.0
+        assert studio.message.value == ""
+        assert studio.picture.value == expected_picture(studio)
+
+
+@pytest.mark.parametrize("chooser", ["model", "beside"])
+def test_a_model_that_cannot_be_read_gets_a_message_and_the_last_one_goes_on(studio, chooser):
+    before = studio.picture.value
+    getattr(studio, chooser).value = "damaged.safetensors"
+    assert "damaged.safetensors" in studio.message.value
+    assert studio.picture.value == before
+    studio.label.value = 7
+    assert "damaged.safetensors" in studio.message.value
+    assert studio.picture.value == expected_picture(studio, "one.safetensors")
+    assert studio._repr_mimebundle_()["image/png"].startswith(b"\x89PNG")
+    getattr(studio, chooser).value = "one.safetensors"
+    assert studio.message.value == ""
+
+
+# --- explore
+
+
+def test_sources_are_the_runs_newest_first_and_then_what_is_shipped(home):
+    assert sources() == pretrained()
+    ages = {"logs/mnist/bce/demo": 3, "logs/digits/bce/demo": 1, "logs/mnist/dropout/full": 2}
+    for run in ages:
+        (home / run / "checkpoints").mkdir(parents=True)
+        for step in (10, 20):  # one run all the same
+            (home / run / "checkpoints" / f"step_{step:08d}.pt").touch()
+    for run, age in ages.items():
+        os.utime(home / run, (1e9 - age, 1e9 - age))
+    (home / "logs/mnist/empty/demo/checkpoints").mkdir(parents=True)  # it has not saved anything yet
+    assert sources() == ["logs/digits/bce/demo", "logs/mnist/dropout/full", "logs/mnist/bce/demo", *pretrained()]
+    assert explore().model.value == "relativistic"  # none of them can be read
+
+
+def test_the_default_is_the_newest_run_and_without_one_the_best_that_is_shipped(finished):
+    studio = explore()
+    assert studio.model.value == short(finished.folder)
+    assert studio.model.options == (short(finished.folder), *pretrained())
+    assert studio.beside.options == (NOTHING, *studio.model.options)
+    assert torch.equal(generate(studio.generator, [3]), generate(finished.generator, [3]))
+
+
+def test_a_network_a_file_or_a_name_can_be_explored(home, shelf):
+    network = small().train()
+    studio = explore(network, label=1)
+    assert studio.model.value == "this BCEGenerator"
+    assert studio.model.options == ("this BCEGenerator", *pretrained())
+    assert studio.view.label == 1
+    assert network.training
+    for source in (shelf[0], home / shelf[0]):
+        assert explore(source, label=1).picture.value == studio.picture.value
+
+
+@pytest.mark.parametrize("label", [-1, 4])
+def test_a_label_that_is_no_class_is_an_error(label):
+    with pytest.raises(UserError, match=f"label {label} is no class: use 0 to 3"):
+        explore(small(num_classes=4), label=label)
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 6), ()], ids=str)
+def test_a_start_of_another_shape_is_an_error(shape):
+    with pytest.raises(UserError, match=r"z must be \(6,\), got"):
+        explore(small(), z=torch.zeros(shape))
+
+
+def test_what_is_no_generator_is_an_error():
+    with pytest.raises(UserError, match="there is no weight file"):
+        explore("logs/mnist/bce/never")
+
+
+def test_a_notebook_keeps_a_picture_of_the_view_beside_the_widget(studio, monkeypatch):
+    calls = []
+    original = module.strip
+    monkeypatch.setattr(module, "strip", lambda *arguments: (calls.append(arguments), original(*arguments))[1])
+    studio.label.value, studio.model.value = 5, "two.safetensors"
+    bundle = studio._repr_mimebundle_()
+    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == studio.model_id
+    assert bundle["text/plain"] == "Studio(two.safetensors)"
+    with Image.open(io.BytesIO(bundle["image/png"])) as shown:
+        assert shown.width > 400
+    ((generator, view, directions, name),) = calls
+    assert torch.equal(generate(generator, [1]), generate(load_generator("two.safetensors"), [1]))
+    assert (view, directions, name) == (studio.view, studio.directions, "two.safetensors")
