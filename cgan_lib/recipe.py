@@ -7,8 +7,9 @@ from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import torch
-from pydantic import BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_core import ErrorDetails
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
