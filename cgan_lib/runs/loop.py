@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from cgan_lib.paths import short
-from cgan_lib.runs.checkpoint import checkpoints
 from cgan_lib.runs.live import Display
 from cgan_lib.runs.logbook import Logbook, read_scalars
 from cgan_lib.runs.run import Run
@@ -44,7 +43,7 @@ def _train(session: Session, until: int, live: bool) -> None:
         try:
             Loop(session, until, logbook, display, stop).run()
         except Diverged as error:
-            if not checkpoints(session.checkpoints):
+            if session.saved_at is None:
                 raise
             raise Diverged(f"{error} The last good checkpoint, of step {session.saved_at}, is kept.") from error
 

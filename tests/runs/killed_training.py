@@ -7,6 +7,7 @@ prints the process id, and when that has ended, its exit code (-9: killed). `mom
     never            train to the end
     step:17          after step 17, before it is recorded
     before:<name>    when file <name> is written beside its place and not yet moved there
+    again:<name>     the same, when it is written for the second time
     after:<name>     when file <name> has just been moved to its place
     sleep:<name>     does not die: sleeps when file <name> is written and not yet moved, to be killed from outside
     outside:<name>   trains to the end, unless killed from outside
@@ -52,15 +53,18 @@ def arrange(moment: str) -> None:
             die()
         return metrics
 
+    moved = []
+
     def deadly_replace(source, target):
         here = Path(target).name == value
-        if here and kind == "before":
+        if here and (kind == "before" or (kind == "again" and value in moved)):
             die()
         if here and kind == "sleep":
             time.sleep(60)
         replace(source, target)
         if here and kind == "after":
             die()
+        moved.append(Path(target).name)
 
     if kind == "step":
         Trainer.train_step = deadly_step

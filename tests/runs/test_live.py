@@ -1,25 +1,41 @@
 """What is seen while a run trains: a panel in the notebook, a picture in the terminal."""
 
 import re
+import sys
 
+import pytest
 import torch
 
-from cgan_lib import generate
-from cgan_lib.runs.live import LivePanel, text_picture
+from cgan_lib import generate, open_run, train
+from cgan_lib.runs.live import text_picture
 
 
-def test_live_panel_redraws_one_display(notebook, finished):
-    z, labels = finished.fixed_inputs()
-    fake = generate(finished.generator, labels, z=z)
+def test_live_training_redraws_one_panel_in_the_notebook(notebook, tiny):
+    shown = notebook(train, "bce", live=True, steps=4, grid_every=2, log_every=1, **tiny)
+    figures = [bundle for bundle in shown if "Figure" in bundle.get("text/plain", "")]
+    assert len(figures) == 3  # after steps 0, 2 and 4
 
-    def cell():
-        panel = LivePanel([str(label) for label in range(10)])
-        panel.update(finished.history(), fake, 20)
-        panel.update(finished.history(), fake, 40)
 
-    shown = notebook(cell)
-    assert len(shown) == 3  # the empty display, and two updates of it
-    assert "image/png" in shown[-1] or "Figure" in shown[-1]["text/plain"]
+def test_live_training_outside_a_notebook_trains_all_the_same(tiny):
+    assert train("bce", live=True, steps=2, **tiny).step == 2
+
+
+@pytest.mark.parametrize(("terminal", "pictures"), [(True, [1, 2, 4, 5]), (False, [])])
+def test_a_terminal_gets_pictures_ever_more_seldom_and_of_the_last_step_and_a_log_file_none(
+    terminal, pictures, tiny, monkeypatch, capsys
+):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    train("bce", steps=5, grid_every=1, **tiny)
+    printed = capsys.readouterr().out
+    assert [int(step) for step in re.findall(r"▀.*\nstep (\d): output_images/DIGITS/bce/ci/fake", printed)] == pictures
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_run_of_no_steps_is_a_grid_of_untrained_samples_and_a_checkpoint(tiny, monkeypatch, terminal):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    run = train("bce", steps=0, **tiny)
+    assert (run.step, run.interrupted, len(run.grids)) == (0, False, 1)
+    assert open_run(run.folder).step == 0
 
 
 def test_text_picture_is_two_rows_of_five_digits_in_true_colour(finished):
