@@ -6,7 +6,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.linalg import sqrtm
 
 import cgan_lib.evaluation.metrics as metrics
 from cgan_lib.evaluation.metrics import fid, inception_score, kid, neighbourhoods, spread
@@ -55,35 +54,18 @@ def test_fid_is_the_distance_of_two_gaussians_when_means_and_covariances_are_exa
     assert fid(real, fake) == pytest.approx(between_gaussians(), abs=1e-6)
 
 
-def test_fid_of_large_samples_comes_close_to_that_of_the_gaussians_they_are_from():
-    real, fake = (MEANS[i] + normal(100_000, 4, seed=i) @ FACTORS[i].T for i in range(2))
-    assert fid(real, fake) == pytest.approx(between_gaussians(), rel=0.02)
-
-
-def test_fid_agrees_with_the_matrix_root_of_scipy():
-    real, fake = normal(300, 40, 1).relu(), (normal(200, 40, 2) @ normal(40, 40, 3) / 6).relu()
-    (mean, cov), (mean_f, cov_f) = ((x.mean(0).numpy(), np.cov(x.numpy(), rowvar=False)) for x in (real, fake))
-    expected = ((mean - mean_f) ** 2).sum() + np.trace(cov + cov_f - 2 * sqrtm(cov @ cov_f).real)
-    assert fid(real, fake) == pytest.approx(expected, rel=1e-6)
-
-
 def test_fid_is_symmetric_and_sees_neither_order_nor_origin_and_is_zero_between_equal_sets():
     real, fake = normal(50, 8, 1), normal(70, 8, 2) * 3 + 1
     assert fid(real, fake) == pytest.approx(fid(fake, real))
     assert fid(real.flip(0), fake) == pytest.approx(fid(real, fake))
     assert fid(real + 1000, fake + 1000) == pytest.approx(fid(real, fake), abs=1e-6)
-    assert all(0 <= fid(some, some.flip(0)) < 1e-9 for some in (normal(50, 8, seed) for seed in range(20)))
+    assert all(0 <= fid(x, x.flip(0)) < 1e-9 for x in (normal(50, 8, seed) for seed in range(20)))
 
 
 def test_fid_of_fewer_images_than_features_is_finite_and_grows_with_the_distance():
     real = normal(20, 64, 1).relu()
     scores = [fid(real, normal(20, 64, 2).relu() + shift) for shift in (0.0, 1.0, 2.0)]
     assert 0 < scores[0] < scores[1] < scores[2] < math.inf
-
-
-def test_fid_of_one_distribution_falls_as_the_count_grows():
-    scores = [fid(normal(count, 16, 1), normal(count, 16, 2)) for count in (40, 400, 4000)]
-    assert scores[0] > 5 * scores[1] > 25 * scores[2] > 0
 
 
 def test_fid_of_what_is_not_a_number_does_not_look_perfect():
@@ -128,13 +110,6 @@ def test_kid_does_not_depend_on_the_count_as_fid_does():
     assert of(fid, 40, times=15) > 1.3 * of(fid, 200, times=15)
 
 
-def test_kid_of_one_distribution_is_zero_on_average_and_may_be_negative():
-    scores = np.array([kid(normal(200, 8, seed), normal(200, 8, 100 + seed)) for seed in range(20)])
-    far = kid(normal(200, 8, 0), normal(200, 8, 1) + 1)
-    assert abs(scores.mean()) < 0.02 * far
-    assert scores.min() < 0 < scores.max()
-
-
 def test_kid_is_a_function_of_its_seed_and_moves_no_random_state(recwarn):
     real, fake = normal(60, 4, 1), normal(60, 4, 2) + 1
     state = torch.random.get_rng_state()
@@ -152,35 +127,16 @@ def test_kid_is_a_function_of_its_seed_and_moves_no_random_state(recwarn):
 
 
 @pytest.mark.parametrize("sharp", [50.0, 1000.0])
-@pytest.mark.parametrize("classes", [2, 10])
+@pytest.mark.parametrize("classes", [2, 4, 10])
 def test_the_inception_score_of_clear_and_equally_frequent_classes_is_their_number(sharp, classes):
-    logits = sharp * torch.eye(classes).repeat(13, 1)
+    logits = sharp * torch.eye(10)[torch.arange(120) % classes]  # of ten that there might be
     assert inception_score(logits) == pytest.approx(classes)
-    assert inception_score(logits - sharp) == pytest.approx(classes)
-    assert inception_score(logits[torch.randperm(len(logits))]) == pytest.approx(classes)
     assert inception_score(2 * logits - sharp) == pytest.approx(classes)
-
-
-def test_the_inception_score_counts_the_classes_that_are_there():
-    assert inception_score(1000 * torch.eye(10)[torch.arange(120) % 4]) == pytest.approx(4)
 
 
 @pytest.mark.parametrize("logits", [[0.0] * 10, [1000.0] + [-1000.0] * 9, [3.0, 1, 0, -1, 2, 0, 0, 0, 0, 5]])
 def test_the_inception_score_of_one_thing_over_and_over_is_one(logits):
     assert inception_score(torch.tensor([logits] * 70)) == pytest.approx(1)
-
-
-@pytest.mark.filterwarnings("ignore:Metric `InceptionScore` will save", "ignore:std")
-def test_the_inception_score_is_that_of_torchmetrics_without_splits():
-    from torchmetrics.image.inception import InceptionScore
-
-    logits = 3 * normal(150, 10, 1)
-    reference = InceptionScore(metrics._AsGiven(10), splits=1)
-    reference.update(logits)
-    expected = reference.compute()[0].item()
-    assert 2 < expected < 9
-    assert inception_score(logits) == pytest.approx(expected)
-    assert inception_score(logits.float()) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_inception_score_moves_no_random_state_and_warns_of_nothing(recwarn):
@@ -241,20 +197,6 @@ def test_few_kinds_are_precise_without_recall_and_too_many_kinds_are_the_opposit
     assert many.recall > 0.95
     assert many.density < 0.1
     assert few.density > 0.7
-
-
-def test_far_away_nothing_is_precise_or_recalled():
-    near = neighbourhoods(normal(60, 3, 1), normal(60, 3, 2) + 100)
-    assert (near.precision, near.recall, near.density, near.coverage) == (0, 0, 0, 0)
-    assert near.density_of_each.tolist() == [0] * 60
-
-
-def test_one_distribution_has_the_density_and_coverage_that_theory_expects():
-    """Naeem et al. 2020: density 1, coverage 1 − (N−1)…(N−k) / (2N−1)…(2N−k) for as many fakes as real images."""
-    near = [neighbourhoods(normal(400, 16, seed), normal(400, 16, 100 + seed)) for seed in range(5)]
-    expected = 1 - math.prod((400 - i) / (800 - i) for i in range(1, 6))
-    assert np.mean([one.density for one in near]) == pytest.approx(1, abs=0.05)
-    assert np.mean([one.coverage for one in near]) == pytest.approx(expected, abs=0.01)
 
 
 def test_the_same_set_again_is_wholly_precise_recalled_and_covered():
