@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from cgan_lib.figures import draw_grid, draw_history, smooth
+from cgan_lib.figures import COLOURS, draw_grid, draw_history, smooth
 from cgan_lib.sampling import tile
 
 
@@ -29,6 +29,16 @@ def test_draw_history_draws_each_curve_of_a_real_run_with_its_points(finished):
     assert legends == [{"G", "D"}, {"D(x)", "D(G(z))"}, {"G", "D"}]
     measured = [line.get_ydata() for line in panels[0].lines]
     assert any(np.array_equal(values, curves["loss/D"][1]) for values in measured)
+    plt.close(figure)
+
+
+def test_draw_history_shows_logits_where_the_loss_has_no_probabilities():
+    points = (np.arange(10), np.linspace(0, 1, 10))
+    figure, panels = plt.subplots(1, 3)
+    draw_history(panels, dict.fromkeys(("loss/D", "logit/real", "logit/fake", "probability/D(x)"), points))
+    lines = {line.get_label(): line.get_color() for line in panels[1].lines if not line.get_label().startswith("_")}
+    assert lines == {"real": COLOURS["D"], "fake": COLOURS["G"]}
+    assert [panel.get_title() for panel in panels] == ["loss", "mean logit", "gradient norm"]
     plt.close(figure)
 
 
