@@ -151,8 +151,9 @@ class Trainer:
 
         The rates fall as 1/t in the long run, what stochastic approximation asks for (TTUR, 2017).
         """
-        self.generator.train()
-        self.discriminator.train()
+        for network in (self.generator, self.discriminator):
+            if not network.training:  # (setting it visits every layer, 0.1 ms)
+                network.train()
         self._grow()
         halved_at, recipe = self.recipe.lr_halved_at, self.recipe
         factor = 1 / (1 + self.step / halved_at) if halved_at else 1.0

@@ -84,7 +84,7 @@ def nursery():
     nursery.process.wait()
 
 
-def wait_for(condition, seconds: float = 60):
+def wait_for(condition, seconds: float = 300):
     """What `condition()` gives as soon as that is true."""
     end = time.monotonic() + seconds
     while not (result := condition()):
