@@ -2,10 +2,28 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class UserError(Exception):
     """A mistake in what was asked for; the message is one line and says how to put it right."""
+
+    def __init__(self, message: str):
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without what a terminal would obey: names in files are chosen by whoever wrote the file."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def shown(value: Any, most: int = 80) -> str:
+    """A value as part of a message: its `repr`, printable and not longer than `most`."""
+    try:
+        text = printable(repr(value))
+    except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:

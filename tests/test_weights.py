@@ -9,19 +9,17 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import torch
-from runs.test_checkpoint import DAMAGES
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-import cgan_lib.weights
 from cgan_lib import RECIPES, UserError, generate, load_generator, open_run, pretrained, train
 from cgan_lib.evaluation import load_classifier
 from cgan_lib.evaluation.classifier import SHIPPED, read
 from cgan_lib.models import MODELS, Family
 from cgan_lib.runs.checkpoint import checkpoints
-from cgan_lib.weights import CONFIG_FILES, PREFERRED, PRETRAINED, SUFFIXES, facts, save_generator
+from cgan_lib.weights import CONFIG_FILES, PREFERRED, PRETRAINED, SUFFIXES, facts, places, save_generator
 
 SMALL = dict(latent_dim=7, num_classes=4, channels=3, image_size=32, embed_dim=5, base_channels=8)
 # The public folder of the bce family: its constructor arguments, under the names that its authors gave them
@@ -433,6 +431,15 @@ def test_code_in_a_weight_file_is_not_executed(tmp_path, weights, suffix, save):
     assert not mark.exists()
 
 
+DAMAGES = {
+    "truncated": lambda content: content[: len(content) // 2],
+    "empty": lambda content: b"",
+    "zeros": lambda content: bytes(len(content)),
+    "text": lambda content: b"not a checkpoint\n",
+    "first bytes lost": lambda content: content[10:],
+}
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_damaged_weight_files_are_an_error_that_names_them(tmp_path, weights, suffix, damage):
@@ -504,7 +511,7 @@ def test_without_the_package_of_the_hub_the_error_says_so(monkeypatch):
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     """Two generators shipped with the library, `small` and `other`, and no more."""
-    monkeypatch.setattr(cgan_lib.weights, "PRETRAINED", tmp_path / "shelf")
+    monkeypatch.setattr(places, "PRETRAINED", tmp_path / "shelf")
     networks = {"small": build("bce", **SMALL), "other": build("projection", **SMALL)}
     for name, network in networks.items():
         save_generator(network, tmp_path / "shelf" / f"{name}.safetensors", steps=7)

@@ -54,6 +54,8 @@ def family_of(generator: nn.Module) -> str:
     for name, family in MODELS.items():
         if family.generator is type(generator):
             return name
+    name = type(getattr(generator, "module", generator)).__name__  # what is wrapped goes by its own name
     raise UserError(
-        f"{type(generator).__name__} is no family known here, so nothing could read what is written: add it to MODELS."
+        f"{name} is no family known here, so nothing could read what is written: add it to MODELS, or write one ONNX "
+        "file, export_onnx."
     )

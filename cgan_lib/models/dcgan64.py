@@ -19,9 +19,9 @@ from cgan_lib.models.layers import (
     check_image,
     dcgan_init,
     downsample,
-    halvings,
     upsample,
 )
+from cgan_lib.models.limits import halvings
 
 GROWTH_STAGES = 2  # sides are doubled twice while a network grows: 16 → 32 → 64
 

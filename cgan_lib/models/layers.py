@@ -7,6 +7,8 @@ A label is one integer; an image is a map of numbers. Three ways to join them:
     map      Embedding → h·w numbers, h < H     (N,) → (N, 1, h, w)    one more feature channel  generator
 """
 
+from collections.abc import Sequence
+from contextlib import suppress
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cgan_lib.errors import UserError
+from cgan_lib.errors import UserError, printable
+from cgan_lib.models.limits import check_config, check_finite
 
 try:
     from huggingface_hub import ModelCard, PyTorchModelHubMixin
@@ -27,6 +30,7 @@ except ImportError:  # a generator draws without it; only `save_pretrained` and 
 
 
 QUIET = 0.35  # standard deviation of embeddings that leave room for z
+LONGEST_NAME = 100  # of a data set or a class, in letters
 LEAK = 0.2  # slope of LeakyReLU for negative inputs, in all families (Radford et al. 2016)
 
 
@@ -137,6 +141,8 @@ class ConditionalGenerator(
     """the constructor arguments"""
     dataset: str
     """the name of the data set that it was trained on; empty when that is not known"""
+    mixes: bool = True
+    """whether class weights may be mixtures of classes"""
 
     def __init__(
         self,
@@ -149,18 +155,12 @@ class ConditionalGenerator(
         divisor: int = 4,
     ):
         super().__init__()
-        if base_channels < divisor or base_channels % divisor:
+        if type(base_channels) is int and (base_channels < divisor or base_channels % divisor):
             raise UserError(
                 f"base_channels {base_channels} must be a multiple of {divisor}: the next layers have a part of it."
             )
-        self.config = dict(
-            latent_dim=latent_dim,
-            num_classes=num_classes,
-            channels=channels,
-            image_size=image_size,
-            embed_dim=embed_dim,
-            base_channels=base_channels,
-        )
+        sizes = dict(latent_dim=latent_dim, num_classes=num_classes, channels=channels, image_size=image_size)
+        self.config = check_config(sizes | dict(embed_dim=embed_dim, base_channels=base_channels))
         self.dataset, self.class_names = "", tuple(map(str, range(num_classes)))
 
     @property
@@ -169,10 +169,17 @@ class ConditionalGenerator(
         return self._class_names
 
     @class_names.setter
-    def class_names(self, names: tuple[str, ...]) -> None:
-        if len(names) != self.config["num_classes"]:
-            raise UserError(f"{len(names)} names for {self.config['num_classes']} classes: give one for each.")
-        self._class_names = tuple(map(str, names))
+    def class_names(self, names: Sequence[str]) -> None:
+        given = len(names) if isinstance(names, (list, tuple)) else 0
+        if given != self.config["num_classes"]:
+            raise UserError(f"{given} names for {self.config['num_classes']} classes: give one for each.")
+        self._class_names = tuple(printable(str(name))[:LONGEST_NAME] for name in names)
+
+    def draws(self, dataset: Any, class_names: Any) -> None:
+        """Take over what a description in a file says that it draws, as far as that can be."""
+        self.dataset = printable(str(dataset or ""))[:LONGEST_NAME]
+        with suppress(UserError):  # of another length, or no list
+            self.class_names = class_names
 
     @staticmethod
     def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
@@ -194,6 +201,7 @@ class ConditionalGenerator(
         return ModelCard.from_template(self._hub_mixin_info.model_card_data, template_str=template, **facts)
 
     def _save_pretrained(self, save_directory: Path) -> None:
+        check_finite(self)
         self._hub_mixin_config = self.describe()  # becomes config.json
         super()._save_pretrained(save_directory)
 
@@ -212,8 +220,7 @@ class ConditionalGenerator(
                 f"the weights of {options['model_id']} do not fit its config.json and {cls.__name__}: "
                 "load_generator takes any family, by its tensors."
             ) from error
-        generator.dataset = said.get("dataset", "")
-        generator.class_names = said.get("class_names", generator.class_names)
+        generator.draws(said.get("dataset"), said.get("class_names"))
         return generator
 
 
@@ -229,22 +236,6 @@ def config_of(state: dict[str, Tensor], dense: str, base_channels: int, channels
         embed_dim=embed_dim,
         base_channels=base_channels,
     )
-
-
-def quarter(image_size: int) -> int:
-    """The side of the feature map that two stride-2 stages bring to `image_size`; it must be a multiple of 4."""
-    if image_size < 8 or image_size % 4:
-        raise UserError(f"image_size {image_size} does not fit two stride-2 stages: use a multiple of 4, at least 8.")
-    return image_size // 4
-
-
-def halvings(image_size: int) -> int:
-    """How often the sides of an image can be halved before they are odd or below 4: 64 → 4 (times), 28 → 2."""
-    quarter(image_size)
-    times = 0
-    while image_size % 2 == 0 and image_size >= 8:
-        image_size, times = image_size // 2, times + 1
-    return times
 
 
 def check_image(x: Tensor, channels: int, image_size: int) -> None:

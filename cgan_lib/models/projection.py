@@ -19,10 +19,10 @@ from cgan_lib.models.layers import (
     check_image,
     config_of,
     downsample,
-    quarter,
     quiet_labels_init,
     upsample,
 )
+from cgan_lib.models.limits import quarter
 
 
 class ProjectionGenerator(ConditionalGenerator):

@@ -3,9 +3,11 @@
 import copy
 import io
 import json
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from torch import Tensor
 from cgan_lib.errors import UserError
 from cgan_lib.files import first_line, write_atomically
 from cgan_lib.models.layers import ConditionalGenerator
+from cgan_lib.models.limits import check_finite
 from cgan_lib.paths import make_folder
 from cgan_lib.sampling import latents
 from cgan_lib.studio.latent import Direction
@@ -28,14 +31,16 @@ def export_onnx(
     """Write a generator as one ONNX file, once it draws there what it draws in PyTorch.
 
     Inputs `z` (N, latent_dim) and `class_weights` (N, num_classes), whose rows are ones in the place of the class or
-    mixtures, both float32; output `images` (N,C,H,W) in [-1, 1]; any N. The metadata hold `name`, `dataset`, and as
-    JSON `config` (the constructor arguments), `class_names` and `directions` (label and vector of each).
-    `UserError`, and no file, for another ending than .onnx, when onnx or onnxruntime is missing, or when an image
-    differs by more than 1e-4.
+    mixtures (a foreign network that cannot mix takes the class of the largest weight), both float32; output `images`
+    (N,C,H,W) in [-1, 1]; any N. The metadata hold `name`, `dataset`, and as JSON `config` (the constructor arguments),
+    `class_names` and `directions` (label and vector of each).
+    `UserError`, and no file, for another ending than .onnx, weights that are no numbers, when onnx or onnxruntime is
+    missing, or when an image differs by more than 1e-4.
     """
     path = Path(path)
     if path.suffix != ".onnx":
         raise UserError(f"{path} must end in .onnx.")
+    check_finite(generator)
     frozen = copy.deepcopy(generator).cpu().float().eval()
     facts = {
         "name": name or type(generator).__name__,
@@ -64,12 +69,13 @@ def export_onnx(
     return path
 
 
-def _inputs(config: dict[str, int], count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Latents (count, latent_dim) and class weights (count, num_classes), mixtures and single classes in turn."""
-    z = latents(count, config["latent_dim"], seed)
-    mixtures = latents(count, config["num_classes"], seed + 1).softmax(1)
-    single = torch.eye(config["num_classes"])[torch.arange(count) % config["num_classes"]]
-    return z, torch.where(torch.arange(count)[:, None] % 2 == 0, mixtures, single)
+def _inputs(generator: ConditionalGenerator, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Latents (count, latent_dim) and class weights (count, num_classes): single classes and, if it can, mixtures."""
+    latent_dim, num_classes = generator.config["latent_dim"], generator.config["num_classes"]
+    mixtures = latents(count, num_classes, seed + 1).softmax(1)
+    single = torch.eye(num_classes)[torch.arange(count) % num_classes]
+    mixed = (torch.arange(count)[:, None] % 2 == 0) & generator.mixes
+    return latents(count, latent_dim, seed), torch.where(mixed, mixtures, single)
 
 
 def _convert(generator: ConditionalGenerator) -> bytes:
@@ -82,7 +88,7 @@ def _convert(generator: ConditionalGenerator) -> bytes:
         # times as long, and refuses a generator that looks at how far it has grown
         torch.onnx.export(
             generator,
-            _inputs(generator.config, count=2, seed=0),
+            _inputs(generator, count=2, seed=0),
             buffer,  # type: ignore[arg-type]  # torch's annotation is of the converter that dynamo=False turns off
             dynamo=False,
             input_names=list(INPUTS),
@@ -101,15 +107,23 @@ def _with_metadata(content: bytes, facts: dict[str, str]) -> bytes:
     return model.SerializeToString()
 
 
-def _difference(generator: ConditionalGenerator, content: bytes) -> float:
-    """The largest difference of a number in images drawn by PyTorch and by onnxruntime; infinite for other shapes."""
+def _runtime() -> ModuleType:
+    """onnxruntime, kept from writing an identity of this machine into the home folder and reporting what it does."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when it is imported
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()
+    return onnxruntime
+
+
+def _difference(generator: ConditionalGenerator, content: bytes) -> float:
+    """The largest difference of a number in images drawn by PyTorch and by onnxruntime; infinite for other shapes."""
+    onnxruntime = _runtime()
     differences = []
     try:
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         for count in BATCHES:
-            inputs = _inputs(generator.config, count, seed=count)
+            inputs = _inputs(generator, count, seed=count)
             with torch.inference_mode():
                 expected = generator(*inputs)  # (count, C, H, W)
             (images,) = session.run([OUTPUT], dict(zip(INPUTS, (x.numpy() for x in inputs), strict=True)))

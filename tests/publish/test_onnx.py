@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from test_weights import SMALL, build
 from torch import nn
 
-from cgan_lib import RECIPES, UserError, load_generator, pretrained, publish
+from cgan_lib import RECIPES, UserError, load_generator, pretrained
 from cgan_lib.models import MODELS
-from cgan_lib.publish import export_onnx
+from cgan_lib.publish import export_onnx, publish
 from cgan_lib.publish import onnx as converter
 from cgan_lib.sampling import blend, latents
 from cgan_lib.studio.latent import Direction, directions
@@ -157,7 +157,7 @@ class Wrong(nn.Module):
 
     def __init__(self, inner, change):
         super().__init__()
-        self.inner, self.change, self.config = inner, change, inner.config
+        self.inner, self.change, self.config, self.mixes = inner, change, inner.config, True
 
     def forward(self, z, labels):
         return self.change(self.inner(z, labels))

@@ -1,0 +1,46 @@
+"""What a network may be made of: sizes within limits, sides that can be halved, and numbers that are numbers."""
+
+from torch import nn
+
+from cgan_lib.errors import UserError, shown
+
+# Constructor argument → the largest value. Generous to any real network; a file that says more is damaged or hostile
+LIMITS = dict(
+    latent_dim=65_536, num_classes=10_000, channels=16, image_size=1_024, embed_dim=65_536, base_channels=16_384
+)
+
+
+def check_config(config: dict[str, int]) -> dict[str, int]:
+    """`config` as it is; `UserError` unless every value is a whole number from 1 to its limit."""
+    for name, value in config.items():
+        if type(value) is not int or not 0 < value <= LIMITS[name]:
+            raise UserError(f"{name} {shown(value, 20)} must be a whole number from 1 to {LIMITS[name]:,}.")
+    return config
+
+
+def check_finite(network: nn.Module) -> None:
+    """`UserError`, which names the tensor, when a weight of the network is NaN or infinite."""
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise UserError(
+                f"{shown(name)} holds numbers that are NaN or infinite, so the images would mean nothing: take weights "
+                "from before the training diverged."
+            )
+
+
+def quarter(image_size: int) -> int:
+    """The side of the feature map that two stride-2 stages bring to `image_size`; it must be a multiple of 4."""
+    if type(image_size) is not int or image_size < 8 or image_size % 4:
+        raise UserError(
+            f"image_size {shown(image_size, 20)} does not fit two stride-2 stages: use a multiple of 4, at least 8."
+        )
+    return image_size // 4
+
+
+def halvings(image_size: int) -> int:
+    """How often the sides of an image can be halved before they are odd or below 4: 64 → 4 (times), 28 → 2."""
+    quarter(image_size)
+    times = 0
+    while image_size % 2 == 0 and image_size >= 8:
+        image_size, times = image_size // 2, times + 1
+    return times

@@ -1,0 +1,72 @@
+"""What files say about a generator beside its tensors: read with care, compared, and overruled where it is wrong."""
+
+import json
+from collections import ChainMap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cgan_lib.errors import shown
+from cgan_lib.models import MODELS
+from cgan_lib.models.layers import ConditionalGenerator
+from cgan_lib.weights.places import CONFIG_FILES
+
+OTHER_NAMES = {"noise_dim": "latent_dim", "img_size": "image_size", "base_channels_g": "base_channels"}
+LONGEST = 1_000_000  # bytes of a configuration
+Descriptions = dict[str, dict[str, Any] | None]  # the file that says it → what it says; None when it cannot be read
+
+
+def beside(folder: Path) -> Descriptions:
+    """The configurations that lie in a folder."""
+    files = [path for path in (folder / name for name in CONFIG_FILES) if path.is_file()]
+    return {path.name: _read(path) for path in files}
+
+
+def inside(name: str, metadata: dict[str, str]) -> Descriptions:
+    """What the metadata of the file `name` say."""
+    return {name: _parse(metadata.get("config", "{}"), metadata.get("model"))}
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return _parse(path.read_bytes()) if path.stat().st_size <= LONGEST else None
+    except OSError:
+        return None
+
+
+def _parse(text: str | bytes, model: str | None = None) -> dict[str, Any] | None:
+    """A configuration with our names of its fields; None for one that cannot be read."""
+    try:
+        config = {"model": model} | json.loads(text)
+        config |= config.pop("arguments", {})  # older folders keep them apart from the rest
+        return {OTHER_NAMES.get(name, name): value for name, value in config.items() if value is not None}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def said(described: Descriptions) -> ChainMap[str, Any]:
+    """All descriptions as one: the first that says something counts."""
+    return ChainMap(*(config for config in described.values() if config))
+
+
+def declared(described: Descriptions, fitting: list[str]) -> str | None:
+    """The first family that is declared, by its name or by the class of its generator, and fits the tensors."""
+    for config in (config for config in described.values() if config):
+        of_class = (name for name, family in MODELS.items() if family.generator.__name__ == config.get("class"))
+        if (family := config.get("model") or next(of_class, None)) in fitting:
+            return family
+    return None
+
+
+def complaints(generator: ConditionalGenerator, model: str, described: Descriptions) -> Iterator[str]:
+    """What descriptions say that is not so."""
+    actual = {**generator.describe(), "model": model}
+    del actual["dataset"]  # nothing that could be checked
+    for place, config in described.items():
+        if config is None:
+            yield f"the configuration in {place} cannot be read"
+            continue
+        wrong = {name: value for name, value in actual.items() if config.get(name, value) != value}
+        if wrong:
+            values = (f"{name}={shown(config[name])} (is {shown(value)})" for name, value in wrong.items())
+            yield f"{place} says {', '.join(values)}"
