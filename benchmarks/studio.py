@@ -23,8 +23,7 @@ from compare import RESULTS, ROOT, machine
 
 from cgan_lib.files import write_atomically
 from cgan_lib.paths import make_folder
-from cgan_lib.studio import explore
-from cgan_lib.studio.widgets import MAX_ROWS
+from cgan_lib.studio.widgets import MAX_ROWS, explore
 
 KERNEL = [("relativistic", 1), ("relativistic", MAX_ROWS), ("dcgan64", 1)]  # generator, rows
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]

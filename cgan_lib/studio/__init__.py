@@ -1,6 +1,4 @@
-"""The studio: sliders that draw, and the latent space behind them."""
+"""The studio: sliders that draw, and the latent space behind them.
 
-from cgan_lib.studio.finder import draw_and_find
-from cgan_lib.studio.widgets import explore
-
-__all__ = ["draw_and_find", "explore"]
+`explore` is in `widgets`, `draw_and_find` in `finder`: importing the room alone needs no widgets.
+"""

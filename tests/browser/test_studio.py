@@ -181,7 +181,7 @@ def test_a_digit_drawn_with_the_mouse_is_found(page, home, server):
     """`draw_and_find` through Voila: draw a 1, press the button, walk on from there."""
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [
-        nbformat.v4.new_code_cell("from cgan_lib.studio import draw_and_find\n\ndraw_and_find('relativistic')")
+        nbformat.v4.new_code_cell("from cgan_lib.studio.finder import draw_and_find\n\ndraw_and_find('relativistic')")
     ]
     nbformat.write(notebook, home / "pad.ipynb")
     page.goto(server("voila", str(home / "pad.ipynb"), "--no-browser", "--Voila.ip=127.0.0.1"), timeout=120_000)

@@ -95,7 +95,7 @@ def test_exercises_are_not_attempted_as_stored_and_their_solutions_are_right(pat
         assert "Not attempted" in outputs_of(cell)
         (solution,) = SOLUTION.findall(cells[index + 1].source)
         names: dict = {}
-        exec("import torch\nimport torch.nn.functional as F\nfrom cgan_lib import exercises", names)
+        exec("import torch\nimport torch.nn.functional as F\nfrom cgan_lib.course import exercises", names)
         exec(solution, names)
         check = cell.source.strip().splitlines()[-1]
         assert eval(check, names).state == "right"

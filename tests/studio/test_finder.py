@@ -8,11 +8,11 @@ from networks import small
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 from cgan_lib import UserError, generate, load_data, load_generator
-from cgan_lib.studio import draw_and_find, explore
 from cgan_lib.studio import finder as module
-from cgan_lib.studio.finder import ANY_DIGIT, Finder, like_mnist, read_digit
+from cgan_lib.studio.finder import ANY_DIGIT, Finder, draw_and_find, like_mnist, read_digit
 from cgan_lib.studio.latent import find_latent
 from cgan_lib.studio.view import enlarged
+from cgan_lib.studio.widgets import explore
 
 
 @pytest.fixture

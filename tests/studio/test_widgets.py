@@ -13,11 +13,10 @@ from PIL import Image
 from cgan_lib import UserError, generate, load_generator, pretrained
 from cgan_lib.paths import short
 from cgan_lib.sampling import latents
-from cgan_lib.studio import explore
 from cgan_lib.studio import widgets as module
 from cgan_lib.studio.latent import Found
 from cgan_lib.studio.view import View, enlarged, picture
-from cgan_lib.studio.widgets import NO_TRUNCATION, NOTHING, SIDE, Model, Studio, sources
+from cgan_lib.studio.widgets import NO_TRUNCATION, NOTHING, SIDE, Model, Studio, explore, sources
 from cgan_lib.weights import save_generator
 
 CONTROLS = {"label": 8, "toward": 2, "t": 0.7, "truncation": 0.4, "rows": 3, "seed": 5}
