@@ -1,5 +1,6 @@
 """What a run leaves behind to look at: TensorBoard curves and grids, PNG grids, and reading them back."""
 
+import time
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -34,6 +35,7 @@ class Logbook:
         from torch.utils.tensorboard import SummaryWriter
 
         make_folder(folder)
+        _let_a_second_begin(folder)
         self.pictures = make_folder(pictures)
         self.recipe, self.data = recipe, data
         self.z, self.labels = grid_inputs(data.num_classes, recipe.latent_dim, recipe.seed)
@@ -102,6 +104,17 @@ class Logbook:
         # not add_hparams: it would start a second run, and a second point at step 0
         for summary in hparams(values, dict.fromkeys(HPARAM_METRICS, 0)):
             self.writer._get_file_writer().add_summary(summary)
+
+
+def _let_a_second_begin(folder: Path) -> None:
+    """TensorBoard reads event files in the order of their names, which begin with the second when they were opened.
+
+    Within one second the order is that of the process numbers, as text: a file of the run before could come after ours,
+    and what follows its end would be dropped.
+    """
+    taken = {path.name.split(".")[3] for path in folder.rglob("events.out.tfevents.*")}
+    while f"{int(time.time()):010d}" in taken:
+        time.sleep(0.01)
 
 
 def read_scalars(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -153,8 +153,8 @@ def test_saved_latents_and_labels_draw_exactly_the_last_grid_again(finished):
 @pytest.mark.parametrize("resumed_at", [0, 10])
 def test_points_after_the_step_where_a_run_resumes_are_dropped(home, finished, digits, resumed_at, monkeypatch):
     """The first process wrote on beyond its checkpoint, or died before there was any."""
-    # files of one process and second are read in the order of their numbers as text: 10 would come before 9
-    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(10))
+    # files of one process and second would be read in the order of their numbers as text: 10 before 9
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(9))
     folder = home / "logs" / "a" / "b" / "c"
     for start, values in ((0, range(1, 26)), (resumed_at, range(101 + resumed_at, 131))):
         logbook = Logbook(folder, home / "pictures", finished.recipe, digits, step=start)
