@@ -68,7 +68,7 @@ def _first_weights(generator: ConditionalGenerator) -> Tensor:
 
     def look(layer: nn.Module, arguments: tuple[Tensor], output: Tensor) -> None:
         (x,) = arguments
-        if found or not isinstance(layer, (nn.Linear, nn.ConvTranspose2d)):
+        if not isinstance(layer, (nn.Linear, nn.ConvTranspose2d)):
             return
         if x.shape[1] >= latent_dim and torch.equal(x.flatten(1)[:, :latent_dim].cpu(), z):
             weight = layer.weight.detach().float().cpu()

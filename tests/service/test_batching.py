@@ -192,3 +192,18 @@ def test_who_has_gone_is_not_drawn(gated):
     assert start["status"] == 499
     assert generator.sizes == [1, 1]
     assert (after["images"], after["waiting"]) == (2, 0)
+
+
+def test_a_request_that_is_cancelled_during_its_pass_stops_nobody_else(gated):
+    generator, app = gated
+
+    async def scenario(client):
+        leaving, staying = ask(client), ask(client)
+        while not generator.sizes:
+            await asyncio.sleep(0.001)
+        leaving.cancel()
+        await until_waiting(client, 1)
+        generator.gate.set()
+        return [answer.status_code for answer in await asyncio.gather(staying, ask(client))]
+
+    assert together(app, scenario) == [200, 200]

@@ -244,6 +244,8 @@ def test_latents_of_another_length_do_not_break_the_choice_of_a_model(shelf, oth
         studio.label.value, studio.moves[0].value = 7, 1.0
         assert studio.message.value == ""
         assert studio.picture.value == expected_picture(studio)
+        hidden = [move.layout.display == "none" for move in studio.moves]
+        assert hidden == [False, False, False, name == "short.safetensors"]  # three numbers, three directions
 
 
 @pytest.mark.parametrize("chooser", ["model", "beside"])
