@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cgan_lib.errors import UserError, printable
+from cgan_lib.errors import UserError, printable, shown
 from cgan_lib.models.limits import check_config, check_finite
 
 try:
@@ -155,11 +155,13 @@ class ConditionalGenerator(
         divisor: int = 4,
     ):
         super().__init__()
+        sizes = dict(latent_dim=latent_dim, num_classes=num_classes, channels=channels, image_size=image_size)
+        check_config(sizes)
         if type(base_channels) is int and (base_channels < divisor or base_channels % divisor):
             raise UserError(
-                f"base_channels {base_channels} must be a multiple of {divisor}: the next layers have a part of it."
+                f"base_channels {shown(base_channels, 20)} must be a multiple of {divisor}: the next layers have a part "
+                "of it."
             )
-        sizes = dict(latent_dim=latent_dim, num_classes=num_classes, channels=channels, image_size=image_size)
         self.config = check_config(sizes | dict(embed_dim=embed_dim, base_channels=base_channels))
         self.dataset, self.class_names = "", tuple(map(str, range(num_classes)))
 

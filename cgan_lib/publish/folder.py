@@ -17,6 +17,7 @@ from cgan_lib.evaluation import Scores, evaluate
 from cgan_lib.files import png, staged_folder, write_atomically
 from cgan_lib.models import MODELS, family_of, layers, limits
 from cgan_lib.models.layers import ConditionalGenerator
+from cgan_lib.models.limits import check_finite
 from cgan_lib.runs.run import Run, open_run
 from cgan_lib.sampling import generate, grid_inputs, tile
 from cgan_lib.weights import save_generator, state_to_store
@@ -30,7 +31,8 @@ def publish(
     `model.safetensors` and `<dataset>_cgan_generator.pth` hold the same weights, `config.json` the constructor
     arguments and what is drawn, `cgan_architecture.py` the real source of the network (it needs nothing but torch),
     `README.md` the model card, `samples.png` ten images of each class. The card has `scores`; a run is measured now
-    when there are none. `UserError` when `folder` is there already: nothing is overwritten.
+    when there are none. `UserError` when `folder` is there already (nothing is overwritten), for a generator
+    of no family, or with weights that are no numbers.
     """
     folder = Path(folder)
     if folder.exists():
@@ -46,6 +48,7 @@ def publish(
 
 
 def _write(generator: ConditionalGenerator, folder: Path, card: dict[str, Any], seed: int = 0, **facts: Any) -> Path:
+    check_finite(generator)
     weights = io.BytesIO()
     torch.save(state_to_store(generator, half=False), weights)
     weights_file = re.sub(r"\W", "_", f"{generator.dataset}_cgan_generator".lstrip("_")) + ".pth"

@@ -121,7 +121,9 @@ def _difference(generator: ConditionalGenerator, content: bytes) -> float:
     onnxruntime = _runtime()
     differences = []
     try:
-        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what fails is told below
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         for count in BATCHES:
             inputs = _inputs(generator, count, seed=count)
             with torch.inference_mode():
@@ -133,5 +135,8 @@ def _difference(generator: ConditionalGenerator, content: bytes) -> float:
     except ImportError:
         raise
     except Exception as error:  # onnxruntime has a dozen, without a common base
-        raise UserError(f"onnxruntime cannot run the ONNX file ({first_line(error)}): nothing was written.") from error
+        raise UserError(
+            f"onnxruntime cannot run the ONNX file ({first_line(error)}): nothing was written. In your own network, "
+            "z.shape[0] in place of len(z) leaves the number of images open."
+        ) from error
     return torch.stack(differences).max().item()  # NaN when one is

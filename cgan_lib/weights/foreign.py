@@ -14,7 +14,7 @@ from cgan_lib.files import first_line
 from cgan_lib.models import family_of
 from cgan_lib.models.layers import ClassEmbedding, ConditionalGenerator
 from cgan_lib.models.limits import check_config
-from cgan_lib.weights.recognise import differences, plain, state_dicts
+from cgan_lib.weights.recognise import State, differences, plain, state_dicts
 
 BEYOND = 1e-3  # of images in [-1, 1]: what rounding may add
 
@@ -94,7 +94,7 @@ def _check_images(images: Any, name: str, count: int) -> None:
         given = f"a tensor {tuple(images.shape)}" if isinstance(images, Tensor) else f"a {type(images).__name__}"
         raise UserError(
             f"{name} gives {given} for {count} labels: its forward must return images ({count}, channels, side, side), "
-            "for flat ones images.view(len(z), channels, side, side)."
+            "for flat ones images.view(-1, channels, side, side)."
         )
     low, high = images.min().item(), images.max().item()
     if not (low >= -1 - BEYOND and high <= 1 + BEYOND):  # NaN is wrong too
@@ -125,18 +125,26 @@ def fill(module: nn.Module, content: dict, path: Path) -> nn.Module:
     name = type(module).__name__
     own = {plain(key): (key, tensor) for key, tensor in module.state_dict().items() if isinstance(tensor, Tensor)}
     found = state_dicts(content, path)
-    state = next((state for state in found if set(state) == set(own)), None)
-    if state is None:
+    named = [state for state in found if set(state) == set(own)]
+    if not named:
         nearest = max(found, key=lambda state: len(set(own) & set(state)) - len(set(own) ^ set(state)))
         raise UserError(f"{path} does not fit {name}: {differences(set(own), set(nearest))}.")
-    for key, tensor in state.items():
-        if tensor.shape != own[key][1].shape:
-            raise UserError(
-                f"{path} does not fit {name}: {shown(key)} is {tuple(tensor.shape)} in the file and "
-                f"{tuple(own[key][1].shape)} in {name}: make it with the arguments that it was trained with."
-            )
+    state = next((state for state in named if not _misfit(state, own)), None)
+    if state is None:
+        raise UserError(
+            f"{path} does not fit {name}: {_misfit(named[0], own)} in {name}: make it with the arguments that it was "
+            "trained with."
+        )
     module.load_state_dict({own[key][0]: tensor for key, tensor in state.items()}, strict=False)
     return module
+
+
+def _misfit(state: State, own: dict[str, tuple[str, Tensor]]) -> str:
+    """The first tensor of another shape than that of the network, in words; empty when there is none."""
+    for key, tensor in state.items():
+        if tensor.shape != own[key][1].shape:
+            return f"{shown(key)} is {tuple(tensor.shape)} in the file and {tuple(own[key][1].shape)}"
+    return ""
 
 
 def wrap(

@@ -103,8 +103,9 @@ def _build(model: str, state: dict[str, Tensor], path: Path) -> ConditionalGener
         generator = family(**config)
         generator.load_state_dict(state)
     except (UserError, RuntimeError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        reason = first_line(error).rstrip(".")
         raise UserError(
-            f"{path} looks like a {model} generator but does not fit it ({first_line(error)}): export it again."
+            f"{path} looks like a {model} generator but does not fit it ({reason}): export it again."
         ) from error
     return generator
 

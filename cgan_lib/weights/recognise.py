@@ -46,7 +46,7 @@ def _flat(content: dict) -> Iterator[tuple[str, Tensor]]:
     inside, seen = [("", content)], {id(content)}  # each once: dicts that hold each other many times over are soon told
     for prefix, part in inside:
         for key, value in part.items():
-            if not isinstance(key, str) or key == "n_averaged":
+            if not isinstance(key, str) or key.split(".")[-1] == "n_averaged":
                 continue
             if isinstance(value, Tensor):
                 yield plain(f"{prefix}{key}"), value

@@ -17,8 +17,8 @@ import pytest
 import torch
 from huggingface_hub import ModelCard, PyTorchModelHubMixin
 from PIL import Image
-from test_weights import SMALL, build, same_pixels
 from torch.optim.swa_utils import AveragedModel
+from weights.test_weights import SMALL, build, same_pixels
 
 from cgan_lib import RECIPES, Run, UserError, evaluate, export, generate, get_recipe, load_generator, open_run
 from cgan_lib.data import DATASETS, to_uint8

@@ -1,6 +1,7 @@
 """An ONNX file draws what its generator draws, or is not there; and a demo site is whole, or not there."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,8 +14,8 @@ import demo_site
 import pytest
 import torch
 import torch.nn.functional as F
-from test_weights import SMALL, build
 from torch import nn
+from weights.test_weights import SMALL, build
 
 from cgan_lib import RECIPES, UserError, load_generator, pretrained
 from cgan_lib.models import MODELS
@@ -358,3 +359,23 @@ def test_an_npm_that_cannot_fetch_is_an_error(tmp_path, some_npm):
     some_npm([], code=1, stderr="npm error code ENOTFOUND\nnpm error more")
     with pytest.raises(UserError, match=r"npm cannot fetch .* \(npm error code ENOTFOUND\): check the connection"):
         demo_site._fetch_runtime(tmp_path)
+
+
+QUIET = """
+import sys
+from cgan_lib import load_generator
+from cgan_lib.publish import export_onnx
+export_onnx(load_generator("bce"), sys.argv[1])
+"""
+
+
+def test_nothing_is_written_into_the_home_folder(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {**os.environ, "HOME": str(home), "USERPROFILE": str(home)}
+    environment = {name: value for name, value in environment.items() if not name.startswith(("XDG_", "ORT_"))}
+    command = [sys.executable, "-c", QUIET, str(tmp_path / "g.onnx")]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "g.onnx").exists()
+    assert list(home.rglob("*")) == []

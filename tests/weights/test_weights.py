@@ -18,9 +18,11 @@ from cgan_lib import RECIPES, UserError, generate, load_generator, open_run, pre
 from cgan_lib.evaluation import load_classifier
 from cgan_lib.evaluation.classifier import SHIPPED, read
 from cgan_lib.models import MODELS, Family
+from cgan_lib.publish import export_onnx, publish
 from cgan_lib.runs.checkpoint import checkpoints
 from cgan_lib.weights import CONFIG_FILES, PREFERRED, PRETRAINED, SUFFIXES, facts, places, save_generator
 
+HUGE = 10**9
 SMALL = dict(latent_dim=7, num_classes=4, channels=3, image_size=32, embed_dim=5, base_channels=8)
 # The public folder of the bce family: its constructor arguments, under the names that its authors gave them
 VIOLETA = dict(noise_dim=100, num_classes=10, img_size=28)
@@ -340,12 +342,87 @@ def checkpoint(generator, model):
     }
 
 
-def test_a_training_checkpoint_or_a_wrapped_network_gives_its_generator(checkpoint, tmp_path):
+def test_a_training_checkpoint_gives_its_generator(checkpoint, tmp_path):
     expected = checkpoint["generator"]
-    for saved in (checkpoint, checkpoint | {"generator": wrapped(expected)}, wrapped(expected)):
+    for saved in (checkpoint, checkpoint | {"generator": wrapped(expected)}):
         torch.save(saved, tmp_path / "checkpoint.pt")
         loaded = load_generator(tmp_path / "checkpoint.pt").state_dict()
         assert all(torch.equal(loaded[name], tensor) for name, tensor in expected.items())
+
+
+def prefixed(state, *prefixes):
+    return {"".join(prefixes) + name: tensor for name, tensor in state.items()}
+
+
+WORLD = {
+    "DataParallel": lambda w: wrapped(w),
+    "compiled": lambda w: prefixed(w, "_orig_mod."),
+    "compiled, then wrapped twice": lambda w: prefixed(w, "module.", "module.", "_orig_mod."),
+    "wrapped, then compiled": lambda w: prefixed(w, "_orig_mod.", "module."),
+    "a part compiled": lambda w: {name.replace("conv_blocks.", "conv_blocks._orig_mod."): t for name, t in w.items()},
+    "Lightning": lambda w: {
+        "epoch": 3,
+        "pytorch-lightning_version": "2.4.0",
+        "state_dict": prefixed(w, "generator.") | prefixed(nn.Conv2d(1, 1, 1).state_dict(), "discriminator."),
+        "optimizer_states": [{"state": {0: {"exp_avg": torch.ones(2)}}}],
+    },
+    "Lightning of wrapped": lambda w: {"state_dict": prefixed(w, "model.", "module.", "netG.", "_orig_mod.")},
+    "nested twice": lambda w: {"state": {"generator": w, "discriminator": {"generator": torch.ones(2)}}},
+    "averaged around wrapped": lambda w: {"n_averaged": torch.tensor(3), **prefixed(w, "module.", "module.")},
+    "averaged inside Lightning": lambda w: {
+        "state_dict": {"G.n_averaged": torch.tensor(3), **prefixed(w, "G.module."), "D.weight": torch.ones(2)}
+    },
+}
+
+
+@pytest.mark.parametrize("suffix", [".ckpt", ".pkl", ".pth.tar", ".PTH"])
+@pytest.mark.parametrize("pack", WORLD.values(), ids=WORLD)
+def test_state_dicts_are_found_however_the_world_packs_them(weights, tmp_path, pack, suffix):
+    torch.save(pack(weights), tmp_path / f"weights{suffix}")
+    for source in (tmp_path / f"weights{suffix}", tmp_path):
+        loaded = load_generator(source).state_dict()
+        assert all(torch.equal(loaded[name], tensor) for name, tensor in weights.items())
+
+
+def test_loading_leaves_the_random_state_as_it_was(weights, tmp_path):
+    torch.save(weights, tmp_path / "weights.pth")
+    before = torch.get_rng_state()
+    load_generator(tmp_path / "weights.pth")
+    load_generator(tmp_path / "weights.pth", module=MODELS["bce"].generator(**SMALL).eval())
+    torch.set_rng_state(before)
+    load_generator(tmp_path / "weights.pth")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_neither_read_nor_written(generator, tmp_path, bad):
+    name, weight = next(generator.named_parameters())
+    weight.data.view(-1)[-1] = bad
+    torch.save(generator.state_dict(), tmp_path / "weights.pth")
+    for use in (
+        lambda: load_generator(tmp_path / "weights.pth"),
+        lambda: save_generator(generator, tmp_path / "weights.safetensors"),
+        lambda: publish(generator, tmp_path / "folder"),
+        lambda: generator.save_pretrained(tmp_path / "folder"),
+        lambda: export_onnx(generator, tmp_path / "g.onnx"),
+    ):
+        with pytest.raises(UserError, match=rf"'{name}' holds numbers that are NaN or infinite"):
+            use()
+    assert not list(tmp_path.rglob("*.onnx")) + list(tmp_path.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        *(("num_classes", 10_001), ("channels", 17), ("image_size", 1_028), ("latent_dim", 0), ("embed_dim", -3)),
+        *(("num_classes", 2.5), ("latent_dim", "many"), ("channels", True), ("latent_dim", None)),
+        *(("image_size", 10**5_000), ("base_channels", 10**5_000)),
+    ],
+    ids=lambda value: "huge" if isinstance(value, int) and value > HUGE else str(value),
+)
+def test_sizes_have_limits_in_every_family(model, argument, value):
+    with pytest.raises(UserError, match=rf"{argument} .* must be a whole number|{argument} .* does not fit"):
+        MODELS[model].generator(**SMALL | {argument: value})
 
 
 @pytest.mark.parametrize("name", ["ema", "generator_ema", "G_EMA", "averaged"])
@@ -366,10 +443,14 @@ def test_averaged_weights_of_something_else_do_not_stand_in_the_way(weights, tmp
 # --- files that are refused
 
 
-UNKNOWN, NO_FIT, NONE = "is no generator known here", "looks like a bce generator but does not fit", "no state dict"
+UNKNOWN, NO_FIT, NONE = (
+    "none of the families bce, .*module=MyGenerator",
+    "looks like a bce generator but does not fit",
+    "no state dict",
+)
 FOREIGN = {
     "another network": (lambda w: nn.Linear(3, 3).state_dict(), UNKNOWN),
-    "a discriminator": (lambda w: MODELS["bce"].discriminator().state_dict(), UNKNOWN),
+    "a discriminator": (lambda w: MODELS["bce"].discriminator().state_dict(), "is no generator known here"),
     "many names too many": (
         lambda w: w | {f"more{n}": torch.ones(1) for n in range(5)},
         r"5 are unknown \(more0, more1, more2, …\)",
