@@ -92,6 +92,7 @@ def test_where_nothing_is_drawn_a_message_says_so_and_nothing_moves(finder, pixe
     assert "nothing is drawn yet" in finder.message.value
     assert finder.studio.view == before
     assert finder.searches == []
+    assert not finder.find.disabled
 
 
 def test_a_digit_that_the_model_does_not_have_gets_a_message(finder, seven):
