@@ -1,5 +1,6 @@
 """What the tests share: a home of its own for each test, tiny settings, and one finished run to look at."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 
 from cgan_lib import Run, load, train
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # or onnxruntime, once imported, writes into the real home
 matplotlib.use("Agg")  # not by MPLBACKEND: the kernels of the notebooks would inherit that and draw nothing
 torch.set_num_threads(1)  # the networks here are too small to be worth sharing out
 

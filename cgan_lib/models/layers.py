@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cgan_lib.errors import UserError, printable, shown
-from cgan_lib.models.limits import check_config, check_finite
+from cgan_lib.models.limits import check_config, check_finite, check_stored
 
 try:
     from huggingface_hub import ModelCard, PyTorchModelHubMixin
@@ -158,10 +158,8 @@ class ConditionalGenerator(
         sizes = dict(latent_dim=latent_dim, num_classes=num_classes, channels=channels, image_size=image_size)
         check_config(sizes)
         if type(base_channels) is int and (base_channels < divisor or base_channels % divisor):
-            raise UserError(
-                f"base_channels {shown(base_channels, 20)} must be a multiple of {divisor}: the next layers have a part "
-                "of it."
-            )
+            width = f"base_channels {shown(base_channels, 20)}"
+            raise UserError(f"{width} must be a multiple of {divisor}: the next layers have a part of it.")
         self.config = check_config(sizes | dict(embed_dim=embed_dim, base_channels=base_channels))
         self.dataset, self.class_names = "", tuple(map(str, range(num_classes)))
 
@@ -215,6 +213,8 @@ class ConditionalGenerator(
                 f"{options['model_id']} holds a {said['class']}, no {cls.__name__}: "
                 f"use {said['class']}.from_pretrained, or load_generator, which takes any family."
             )
+        if (weights := Path(options["model_id"]) / "model.safetensors").is_file():
+            check_stored(cls, said, weights)
         try:
             generator = super()._from_pretrained(**{"strict": True} | options)
         except RuntimeError as error:  # names or shapes of some other network

@@ -1,5 +1,10 @@
 """What a network may be made of: sizes within limits, sides that can be halved, and numbers that are numbers."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
 from torch import nn
 
 from cgan_lib.errors import UserError, shown
@@ -16,6 +21,18 @@ def check_config(config: dict[str, int]) -> dict[str, int]:
         if type(value) is not int or not 0 < value <= LIMITS[name]:
             raise UserError(f"{name} {shown(value, 20)} must be a whole number from 1 to {LIMITS[name]:,}.")
     return config
+
+
+def check_stored(build: Callable[..., nn.Module], config: dict[str, Any], weights: Path) -> None:
+    """`UserError` when a network of this `config` would have more numbers than the file `weights` has bytes."""
+    with torch.device("meta"):  # where no size costs anything
+        network = build(**{name: config[name] for name in LIMITS if name in config})
+    declared, size = sum(tensor.numel() for tensor in network.state_dict().values()), weights.stat().st_size
+    if declared > size:
+        raise UserError(
+            f"the configuration beside {weights} asks for {declared:,} numbers, but the file has {size:,} bytes: "
+            "load_generator goes by its tensors."
+        )
 
 
 def check_finite(network: nn.Module) -> None:

@@ -361,6 +361,9 @@ def test_a_configuration_that_says_otherwise_never_gives_another_generator(cloth
             assert same_bits(load_generator(tmp_path / "out"), clothes)
         with pytest.raises(UserError, match="load_generator"):
             BCEGenerator.from_pretrained(tmp_path / "out")
+    path.write_text(json.dumps(said | {"latent_dim": 60_000, "base_channels": 1_024}))  # 4 GB
+    with pytest.raises(UserError, match=r"asks for 9[\d,]+ numbers, but the file has [\d,]+ bytes: load_generator"):
+        BCEGenerator.from_pretrained(tmp_path / "out")
     path.write_text(json.dumps({**said, "num_classes": 9, "class_names": CLOTHES[:9]}))
     with pytest.raises(UserError, match=r"do not fit its config\.json and BCEGenerator: load_generator"):
         BCEGenerator.from_pretrained(tmp_path / "out")
