@@ -5,28 +5,18 @@ These data sets are small (MNIST: 47 MB), so there is no DataLoader: a batch is 
 
 import hashlib
 import os
-import socket
-import threading
-import time
-import urllib.error
-import urllib.request
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from cgan_lib.errors import UserError, unknown
-from cgan_lib.paths import home, make_folder
-
-if TYPE_CHECKING:
-    from torchvision.datasets import MNIST
+from cgan_lib.idx import OfflineError, read_part
 
 DIGITS = tuple("0123456789")
 CLOTHES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
@@ -39,7 +29,6 @@ DATASETS: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "kmnist": ("KMNIST", KANA),
     "digits": (None, DIGITS),
 }
-CONNECT_SECONDS = 8  # to find out whether any mirror answers; they are asked side by side
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +147,17 @@ def batches(data: ImageData, batch_size: int, seed: int, start: int = 0) -> Iter
         first = 0
 
 
+def check_classes(data: ImageData) -> None:
+    """Raise `UserError` when a class has no image: nothing could be learned about it."""
+    counts = data.labels.bincount(minlength=data.num_classes)
+    if counts.min() == 0:
+        label = int(counts.argmin())
+        raise UserError(
+            f"class {label} ({data.class_names[label]}) of {data.name} has 0 images: add some, or leave it out of "
+            "class_names."
+        )
+
+
 def check_batch_size(data: ImageData, batch_size: int) -> None:
     """Raise `UserError` when not even one batch can be made."""
     if batch_size > len(data):
@@ -167,93 +167,36 @@ def check_batch_size(data: ImageData, batch_size: int) -> None:
 def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) -> ImageData:
     """Read a data set, wherever it is: `$CGAN_DATA`, then `data/`, then a download into `data/`.
 
-    Offline, `mnist` falls back to the embedded `digits` with a warning that says so; the others raise `UserError`.
-    Images are resized once, antialiased, to `image_size` pixels.
+    The four files of MNIST and its like may lie in <class>/raw, as torchvision lays them, or in the folder itself, and
+    may be gzipped. Offline, `mnist` falls back to the embedded `digits` with a warning that says so, unless
+    `$CGAN_DATA` is set; that, and any other that cannot be read, is a `UserError`, and so is a class without an image
+    to train on. Images are resized once, antialiased, to `image_size` pixels.
     """
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)
     source, class_names = DATASETS[name]
     try:
-        data = _from_torchvision(name, source, class_names, train) if source else _embedded_digits(train)
+        data = _from_files(name, source, class_names, train) if source else _embedded_digits(train)
     except OfflineError as error:
-        if name != "mnist":
+        if name != "mnist" or os.environ.get("CGAN_DATA"):  # who says where the data are does not want others
             raise
         warnings.warn(f"{error} Using the embedded 8×8 digits instead.", stacklevel=2)
         data = _embedded_digits(train)
+    if train:
+        check_classes(data)
     return data.resized(image_size)
 
 
 load = load_data  # its name in notebooks that are already in circulation; goes with 1.0
 
 
-class OfflineError(UserError):
-    """The data set is not on this machine and its mirrors cannot be reached."""
-
-
-def _from_torchvision(name: str, class_name: str, class_names: tuple[str, ...], train: bool) -> ImageData:
+def _from_files(name: str, class_name: str, class_names: tuple[str, ...], train: bool) -> ImageData:
     from torchvision import datasets
 
-    source: type[MNIST] = getattr(datasets, class_name)  # the others are made from it
-    roots = [Path(os.environ["CGAN_DATA"]).expanduser()] if os.environ.get("CGAN_DATA") else []
-    roots.append(home() / "data")
-    files = [Path(url).stem for url, _ in source.resources]
-    for root in roots:
-        raw = root / class_name / "raw"
-        if all((raw / file).is_file() for file in files):
-            break
-    else:
-        root = roots[-1]
-        _download(source, root, name)
-    try:
-        loaded = source(root, train=train, download=False)
-    except Exception as error:
-        raise UserError(f"the files in {root / class_name / 'raw'} are damaged ({error}): delete them.") from error
-    if len(loaded.targets) != len(loaded.data) or loaded.targets.max() >= len(class_names):
-        raise UserError(f"the images and labels in {root / class_name / 'raw'} do not belong together: delete them.")
-    return ImageData(name, loaded.data.unsqueeze(1).contiguous(), loaded.targets.long(), class_names)
-
-
-def _download(source: "type[MNIST]", root: Path, name: str) -> None:
-    if not _reachable(source.mirrors):
-        raise OfflineError(
-            f"{name} is not in {root} and no mirror answers: go online, or set CGAN_DATA to a folder that holds "
-            f"{source.__name__}/raw."
-        )
-    make_folder(root)
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(CONNECT_SECONDS)  # a connection that stalls must not hang the notebook
-    try:
-        source(root, download=True)
-    except Exception as error:
-        raise OfflineError(f"downloading {name} to {root} failed ({error}): try again later.") from error
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def _reachable(mirrors: list[str]) -> bool:
-    """Whether any mirror answers within `CONNECT_SECONDS`. In threads, because looking a name up has no time limit."""
-    answered = threading.Event()
-    finished = threading.Semaphore(0)
-
-    def ask(url: str) -> None:
-        try:
-            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=CONNECT_SECONDS).close()
-            answered.set()
-        except urllib.error.HTTPError:  # an answer all the same
-            answered.set()
-        except (OSError, ValueError):
-            pass
-        finally:
-            finished.release()
-
-    for mirror in mirrors:
-        threading.Thread(target=ask, args=(mirror,), daemon=True).start()
-    deadline = time.monotonic() + CONNECT_SECONDS
-    for _ in mirrors:
-        finished.acquire(timeout=max(0, deadline - time.monotonic()))
-        if answered.is_set():
-            return True
-    return False
+    images, labels, folder = read_part(getattr(datasets, class_name), name, train)
+    if len(images) != len(labels) or labels.max() >= len(class_names):
+        raise UserError(f"the images and labels in {folder} do not belong together: delete them, and get them again.")
+    return ImageData(name, images.unsqueeze(1), labels.long(), class_names)
 
 
 def _embedded_digits(train: bool) -> ImageData:

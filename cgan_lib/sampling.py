@@ -2,25 +2,33 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cgan_lib.data import ImageData, to_uint8
-from cgan_lib.errors import UserError
+from cgan_lib.data import ImageData, check_classes, to_uint8
+from cgan_lib.errors import UserError, shown
 from cgan_lib.files import first_line
 from cgan_lib.models.layers import ConditionalGenerator
 
 GRID_COLUMNS = 10
 
 
+class NotFinite(UserError):
+    """A generator gives numbers that are no image."""
+
+
 def latents(count: int, latent_dim: int, seed: int = 0, truncation: float | None = None) -> Tensor:
     """`count` latent vectors (count, latent_dim) from N(0, 1), the same for the same seed on every device.
 
-    With `truncation`, none of their coordinates is farther from 0 than that: see `truncate`.
+    With `truncation`, none of their coordinates is farther from 0 than that: see `truncate`. `UserError` for a seed
+    that is no whole number from 0 to 2⁶³ − 1.
     """
-    z = torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(seed))
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**63:
+        raise UserError(f"seed {shown(seed, 30)} must be a whole number from 0 to 2**63 - 1.")
+    z = torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(int(seed)))
     return z if truncation is None else truncate(z, truncation)
 
 
@@ -70,7 +78,7 @@ def generate(
     In place of labels (N,), class weights (N, num_classes) ask for what lies between classes. `z` (N, latent_dim) is
     drawn from `seed` when not given. Tensors, arrays and lists will do, of any number type. The generator is used in
     evaluation mode and left as it was, and so is the random state. `UserError` for a label outside the classes, a `z`
-    of another shape, or a network without `config`.
+    of another shape, a network without `config`, or one that gives numbers that are NaN or infinite.
     """
     config = generator_config(generator)
     labels = check_labels(labels, config["num_classes"])
@@ -84,10 +92,20 @@ def generate(
         labels = labels.to(like.dtype)
     with _evaluating(generator):
         images = [
-            to_uint8(generator(z_batch.to(like), labels_batch.to(like.device))).cpu()
+            _pixels(generator(z_batch.to(like), labels_batch.to(like.device)))
             for z_batch, labels_batch in zip(z.split(batch_size), labels.split(batch_size), strict=True)
         ]
     return torch.cat(images)
+
+
+def _pixels(images: Tensor) -> Tensor:
+    """Images of a generator as uint8 on the CPU; `UserError` unless its numbers are finite, for NaN becomes black."""
+    if not images.isfinite().all():
+        raise NotFinite(
+            "the generator gives numbers that are NaN or infinite, not images: check its weights and z, or take "
+            "weights from before the training diverged."
+        )
+    return to_uint8(images).cpu()
 
 
 def generator_config(generator: nn.Module) -> dict[str, int]:
@@ -167,7 +185,11 @@ def grid_inputs(num_classes: int, latent_dim: int, seed: int = 0) -> tuple[Tenso
 
 
 def real_grid(data: ImageData, seed: int = 0) -> Tensor:
-    """Real images in the layout of a sample grid, ten of each class: uint8 (num_classes·10, C, H, W)."""
+    """Real images in the layout of a sample grid, ten of each class: uint8 (num_classes·10, C, H, W).
+
+    A class with fewer shows them again; `UserError` for one with none.
+    """
+    check_classes(data)
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).to(data.labels.device)
     shuffled = data.labels[order]
     rows = []

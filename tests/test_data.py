@@ -15,7 +15,7 @@ import pytest
 import torch
 from torchvision import datasets
 
-import cgan_lib.data
+import cgan_lib.idx
 from cgan_lib import UserError, load_data
 from cgan_lib.data import DATASETS, ImageData, batches, resize, to_uint8, to_unit
 
@@ -311,7 +311,7 @@ def put_online(folder, files, monkeypatch):
 
 
 def test_finding_out_that_there_is_no_network_takes_seconds():
-    assert 1 <= cgan_lib.data.CONNECT_SECONDS <= 10
+    assert 1 <= cgan_lib.idx.CONNECT_SECONDS <= 10
 
 
 @pytest.mark.timeout(120)  # what is asked for an answer that never comes would wait for ever
@@ -319,7 +319,7 @@ def test_finding_out_that_there_is_no_network_takes_seconds():
 def test_without_a_mirror_mnist_falls_back_and_other_data_sets_say_what_to_do(mirror, request, monkeypatch):
     monkeypatch.setattr(datasets.MNIST, "mirrors", [request.getfixturevalue(mirror)] * 2)
     monkeypatch.setattr(datasets.KMNIST, "mirrors", [request.getfixturevalue(mirror)])
-    monkeypatch.setattr(cgan_lib.data, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(cgan_lib.idx, "CONNECT_SECONDS", 0.5)
     with pytest.warns(UserWarning, match="no mirror answers.*Using the embedded 8×8 digits"):
         data = load_data("mnist")
     assert (data.name, *data.images.shape) == ("digits", 1500, 1, 28, 28)
@@ -364,7 +364,7 @@ def test_a_mirror_that_stalls_in_the_middle_does_not_hang(serve, monkeypatch):
             given_up.wait()
 
     monkeypatch.setattr(datasets.MNIST, "mirrors", [serve(Stalling)])
-    monkeypatch.setattr(cgan_lib.data, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(cgan_lib.idx, "CONNECT_SECONDS", 1)
     before = socket.getdefaulttimeout()
     with pytest.warns(UserWarning, match="Using the embedded 8×8 digits"):
         load_data("mnist")

@@ -13,6 +13,7 @@ from cgan_lib.runs.live import Display
 from cgan_lib.runs.logbook import Logbook, read_scalars
 from cgan_lib.runs.run import Run
 from cgan_lib.runs.session import Session
+from cgan_lib.sampling import NotFinite
 from cgan_lib.training import Diverged
 
 
@@ -42,10 +43,12 @@ def _train(session: Session, until: int, live: bool) -> None:
     ):
         try:
             Loop(session, until, logbook, display, stop).run()
-        except Diverged as error:
-            if session.saved_at is None:
-                raise
-            raise Diverged(f"{error} The last good checkpoint, of step {session.saved_at}, is kept.") from error
+        except (Diverged, NotFinite) as error:
+            diverged = error if isinstance(error, Diverged) else session.trainer.diverged("an image of the generator")
+            kept = (
+                "" if session.saved_at is None else f" The last good checkpoint, of step {session.saved_at}, is kept."
+            )
+            raise Diverged(f"{diverged}{kept}") from error
 
 
 class Loop:
