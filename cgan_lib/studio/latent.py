@@ -67,9 +67,9 @@ def _first_weights(generator: ConditionalGenerator) -> Tensor:
     found: list[Tensor] = []
 
     def look(layer: nn.Module, arguments: tuple[Tensor], output: Tensor) -> None:
-        (x,) = arguments
-        if not isinstance(layer, (nn.Linear, nn.ConvTranspose2d)):
+        if not isinstance(layer, (nn.Linear, nn.ConvTranspose2d)) or len(arguments) != 1:
             return
+        (x,) = arguments
         if x.shape[1] >= latent_dim and torch.equal(x.flatten(1)[:, :latent_dim].cpu(), z):
             weight = layer.weight.detach().float().cpu()
             rows = weight.flatten(1).T if isinstance(layer, nn.ConvTranspose2d) else weight  # (outputs, inputs)
