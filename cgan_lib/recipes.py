@@ -67,7 +67,16 @@ _ALL = [
         "dcgan64",
         both=dict(model="dcgan64", image_size=64, embed_dim=100, epochs=30, demo_steps=2400),
         published=dict(base_channels=512, base_channels_d=64, dropout=0.5, batch_size=128, lr=2e-4, beta1=0.5),
-        ours=dict(base_channels=128, base_channels_d=16, dropout=0.3, batch_size=64, lr=1e-3, beta1=0.0, ema=0.998),
+        ours=dict(
+            base_channels=128,
+            base_channels_d=16,
+            dropout=0.3,
+            batch_size=64,
+            lr=1e-3,
+            lr_halved_at=500,  # at a constant rate the networks begin to swing, and the generator loses kinds of digits
+            beta1=0.0,
+            ema=0.998,
+        ),
     ),
     # Projection discriminator. The widths of its discriminator, lr and betas are not published: ours.
     *_system(
@@ -98,12 +107,7 @@ _ALL = [
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
 # Progressive growing of `dcgan64`: 16×16, then 32×32 and 64×64, each faded in (Karras et al. 2018)
 RECIPES["dcgan64_progressive"] = RECIPES["dcgan64"].replace(
-    name="dcgan64_progressive",
-    model="growing",
-    grow_every=300,
-    lr_halved_at=500,  # at a constant rate the grown networks begin to swing, and the generator loses kinds of digits
-    grid_every=300,
-    demo_steps=1600,
+    name="dcgan64_progressive", model="growing", grow_every=300, grid_every=300, demo_steps=1600
 )
 
 
