@@ -63,7 +63,11 @@ class ImageData:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that name the labels and pixels: with one image more, they are others."""
+        """Twelve hexadecimal digits that name the labels and pixels: with one image more, they are others.
+
+        Those of resized data name the data before, and the size: computed pixels may differ by a grey level from one
+        kind of processor to the next, and a run must go on there too.
+        """
         digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
         for tensor in (self.labels, self.images):
             digest.update(tensor.cpu().contiguous().numpy().data)
@@ -83,7 +87,8 @@ class ImageData:
 
     def to(self, device: str | torch.device) -> "ImageData":
         """The same data on another device."""
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+        moved = replace(self, images=self.images.to(device), labels=self.labels.to(device))
+        return moved._named(self.fingerprint) if "fingerprint" in vars(self) else moved
 
     def take(self, rows: Tensor | slice) -> "ImageData":
         """The images at these positions, with their labels."""
@@ -91,7 +96,15 @@ class ImageData:
 
     def resized(self, size: int) -> "ImageData":
         """The same data at `size`×`size` pixels; itself when it has that size."""
-        return self if self.images.shape[2:] == (size, size) else replace(self, images=resize(self.images, size))
+        if self.images.shape[2:] == (size, size):
+            return self
+        resized = replace(self, images=resize(self.images, size))
+        origin = f"{self.fingerprint} at {size}".encode()
+        return resized._named(hashlib.sha256(origin).hexdigest()[:12])
+
+    def _named(self, fingerprint: str) -> "ImageData":
+        vars(self)["fingerprint"] = fingerprint  # where `cached_property` looks first
+        return self
 
 
 def _problem(images: Tensor, labels: Tensor, class_names: Sequence[str]) -> str:
