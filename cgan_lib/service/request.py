@@ -1,5 +1,6 @@
 """What can be asked for, what is answered, and what is refused before it is looked at."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from fastapi import HTTPException, Request
@@ -78,10 +79,10 @@ class Refusal(BaseModel):
     detail: str | list[dict[str, Any]]
 
 
-async def only_json(request: Request) -> None:
-    """`HTTPException` 415 for a body that is not declared as JSON: a page elsewhere could send it unasked."""
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        raise HTTPException(415, "send JSON, with the header Content-Type: application/json")
+def says_json(request: Request) -> bool:
+    """Whether the body is declared as JSON, of which FastAPI reads application/json and application/…+json."""
+    declared = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    return re.fullmatch(r"application/(.+\+)?json", declared) is not None
 
 
 class BodyLimit:
