@@ -28,9 +28,14 @@ def write_atomically(target: Path, content: bytes | memoryview) -> None:
             os.fsync(file.fileno())
         os.replace(partial, target)
     except OSError as error:
-        raise UserError(f"cannot write {target} ({error.strerror}): free space there, or set CGAN_HOME.") from error
+        raise unwritable(target, error) from error
     finally:
         partial.unlink(missing_ok=True)  # gone already, if all went well
+
+
+def unwritable(target: Path, error: OSError) -> UserError:
+    """The error for a file that the disk does not take."""
+    return UserError(f"cannot write {target} ({error.strerror or error}): free space there, or set CGAN_HOME.")
 
 
 def remove_partials(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch.nn.functional as F
@@ -84,7 +85,8 @@ class Display:
         if self.panel:
             self.panel.update(read_scalars(run), fake, step)
         else:
-            self.bar.write(f"{text_picture(fake)}\nstep {step}: {short(path)}")
+            with suppress(OSError):  # of a terminal that was closed: the step is still to be saved
+                self.bar.write(f"{text_picture(fake)}\nstep {step}: {short(path)}")
 
     def close(self) -> None:
         """Leave the bar as it stands."""

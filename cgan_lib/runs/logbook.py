@@ -1,7 +1,8 @@
 """What a run leaves behind to look at: TensorBoard curves and grids, PNG grids, and reading them back."""
 
-import time
+import io
 import warnings
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from cgan_lib.files import png, write_atomically
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.paths import make_folder
 from cgan_lib.recipes import Recipe
+from cgan_lib.runs.events import EventFile
 from cgan_lib.sampling import generate, grid_inputs, real_grid, tile
 
 # Metrics that TensorBoard's HPARAMS tab shows for each run
@@ -27,31 +29,30 @@ HPARAM_METRICS = (
 class Logbook:
     """Writes one run: scalars, graph and hyper-parameters to `folder`, grids to `folder/fake`, `/real` and PNG files.
 
-    `step` is where the run stands: points that an interrupted run wrote after it are dropped by TensorBoard, so that
-    a curve has neither doubled nor missing steps.
+    `step` is where the run stands. `UserError` when the disk takes no more: the run then goes on from its checkpoint.
     """
 
     def __init__(self, folder: Path, pictures: Path, recipe: Recipe, data: ImageData, step: int):
-        from torch.utils.tensorboard import SummaryWriter
-
-        make_folder(folder)
-        _let_a_second_begin(folder)
         self.pictures = make_folder(pictures)
         self.recipe, self.data = recipe, data
         self.z, self.labels = grid_inputs(data.num_classes, recipe.latent_dim, recipe.seed)
-        self.writer, self.fake, self.real = (
-            SummaryWriter(str(place), purge_step=step + 1 if step else 0)
-            for place in (folder, folder / "fake", folder / "real")
-        )
-        if step == 0:
-            np.save(folder / "z_eval.npy", self.z.numpy())
-            np.save(folder / "labels_eval.npy", self.labels.numpy())
-            self._write_hparams()
+        with ExitStack() as opened:
+            self.curves, self.fake, self.real = (
+                opened.enter_context(closing(EventFile(place, step)))
+                for place in (folder, folder / "fake", folder / "real")
+            )
+            if step == 0:
+                _save_array(folder / "z_eval.npy", self.z)
+                _save_array(folder / "labels_eval.npy", self.labels)
+                self._write_hparams()
+            self._opened = opened.pop_all()
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Add one point to each curve."""
-        for name, value in values.items():
-            self.writer.add_scalar(name, value, step)
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        points = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
+        self.curves.add(step, summary=Summary(value=points))
 
     def grids(self, step: int, generator: ConditionalGenerator) -> tuple[Path, Tensor]:
         """Write fakes of the fixed latents and as many reals to TensorBoard and PNG; returns the fakes' PNG and images.
@@ -60,15 +61,16 @@ class Logbook:
         """
         fake = generate(generator, self.labels, z=self.z)
         real = real_grid(self.data, seed=step)
-        for kind, writer, images in (("real", self.real, real), ("fake", self.fake, fake)):
+        for kind, file, images in (("real", self.real, real), ("fake", self.fake, fake)):
             picture = tile(images)
-            writer.add_image("samples", picture, step)
+            file.add(step, summary=_image_summary("samples", picture))
             path = self.pictures / f"{kind}_images_steps_{step:06d}.png"
             write_atomically(path, png(picture))
         return path, fake
 
     def graph(self, generator: ConditionalGenerator, discriminator: nn.Module) -> None:
         """Add the graph of D(G(z, labels), labels) to TensorBoard, once a run."""
+        from torch.utils.tensorboard._pytorch_graph import graph as graph_of  # what `SummaryWriter.add_graph` calls
 
         class Game(nn.Module):
             def __init__(self):
@@ -82,39 +84,37 @@ class Logbook:
         modes = generator.training, discriminator.training
         game = Game().eval()  # tracing must not move BatchNorm statistics
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # about torch.jit.trace, which add_graph still uses
-            self.writer.add_graph(game, (self.z[:2].to(device), self.labels[:2].to(device)))
+            warnings.simplefilter("ignore")  # about torch.jit.trace, which it still uses
+            graph, _ = graph_of(game, (self.z[:2].to(device), self.labels[:2].to(device)))
         generator.train(modes[0])
         discriminator.train(modes[1])
-
-    def flush(self) -> None:
-        """Force everything written so far to the disk."""
-        for writer in (self.writer, self.fake, self.real):
-            writer.flush()
+        self.curves.add(0, graph_def=graph.SerializeToString())
 
     def close(self) -> None:
-        """Flush and close the files."""
-        for writer in (self.writer, self.fake, self.real):
-            writer.close()
+        """Close the files."""
+        self._opened.close()
 
     def _write_hparams(self) -> None:
         from torch.utils.tensorboard.summary import hparams
 
         values = {k: v for k, v in asdict(self.recipe).items() if v is not None}
-        # not add_hparams: it would start a second run, and a second point at step 0
         for summary in hparams(values, dict.fromkeys(HPARAM_METRICS, 0)):
-            self.writer._get_file_writer().add_summary(summary)
+            self.curves.add(0, summary=summary)
 
 
-def _let_a_second_begin(folder: Path) -> None:
-    """TensorBoard reads event files in the order of their names, which begin with the second when they were opened.
+def _image_summary(tag: str, picture: Tensor) -> Any:
+    """A picture uint8 (3,H,W) as TensorBoard holds it."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
 
-    Within one second the order is that of the process numbers, as text: a file of the run before could come after ours,
-    and what follows its end would be dropped.
-    """
-    taken = {path.name.split(".")[3] for path in folder.rglob("events.out.tfevents.*")}
-    while f"{int(time.time()):010d}" in taken:
-        time.sleep(0.01)
+    _, height, width = picture.shape
+    image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png(picture, scale=1))
+    return Summary(value=[Summary.Value(tag=tag, image=image)])
+
+
+def _save_array(path: Path, tensor: Tensor) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, tensor.numpy())
+    write_atomically(path, buffer.getbuffer())
 
 
 def read_scalars(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -1,9 +1,7 @@
 """What happens at a step of a run: it is recorded, shown, saved and measured."""
 
-import signal
-import threading
-from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Collection
+from contextlib import closing, suppress
 
 import torch
 from torch import Tensor
@@ -13,28 +11,30 @@ from cgan_lib.runs.live import Display
 from cgan_lib.runs.logbook import Logbook, read_scalars
 from cgan_lib.runs.run import Run
 from cgan_lib.runs.session import Session
+from cgan_lib.runs.stop import StopRequest, stop_requests
 from cgan_lib.sampling import NotFinite
 from cgan_lib.training import Diverged
 
 
 def go_on(session: Session, until: int, live: bool) -> Run:
-    """Bring a run from where it stands to step `until`, or to where Ctrl-C stops it."""
+    """Bring a run from where it stands to step `until`, or to where it is stopped."""
     start = session.step
     finished = 0 < start >= until
     if finished:
         print(f"{short(session.folder)} has its {start} steps already. To train anew, give the run another name.")
     elif start:
         print(f"{short(session.folder)} goes on from step {start}.")
-    if not finished or session.unmeasured:
-        _train(session, until, live)
+    stopped_by = _train(session, until, live) if session.unmeasured or not finished else 0
     session.write_generator()  # also when finished: it may have been killed between its last checkpoint and this
-    interrupted = session.step < until
-    if interrupted:
-        print(f"Stopped at step {session.step} of {until}; the same call goes on from there.")
-    return session.result(interrupted=interrupted)
+    if session.step >= until:
+        return session.result()
+    with suppress(OSError):  # of a terminal that was closed
+        print(f"Stopped at step {session.step} of {until}; the same call goes on from there.", flush=True)
+    return session.result(stopped_by)
 
 
-def _train(session: Session, until: int, live: bool) -> None:
+def _train(session: Session, until: int, live: bool) -> int:
+    """Train; returns the signal that stopped it, or 0."""
     data = session.trainer.data
     with (
         closing(Logbook(session.folder, session.pictures, session.recipe, data, session.step)) as logbook,
@@ -49,12 +49,13 @@ def _train(session: Session, until: int, live: bool) -> None:
                 "" if session.saved_at is None else f" The last good checkpoint, of step {session.saved_at}, is kept."
             )
             raise Diverged(f"{diverged}{kept}") from error
+        return stop.signal
 
 
 class Loop:
     """One session from step to step: records to the logbook, shows in the display, saves and measures."""
 
-    def __init__(self, session: Session, until: int, logbook: Logbook, display: Display, stop: threading.Event):
+    def __init__(self, session: Session, until: int, logbook: Logbook, display: Display, stop: StopRequest):
         self.session, self.until, self.logbook, self.display, self.stop = session, until, logbook, display, stop
         self.recipe, self.trainer = session.recipe, session.trainer
         self.last_point = (session.step, session.clock.seconds)
@@ -62,6 +63,8 @@ class Loop:
     def run(self) -> None:
         """All steps, and what belongs before the first and after the last."""
         session, trainer = self.session, self.trainer
+        if session.scorer.outdated:
+            session.measure_best_again()
         if session.unmeasured:
             self.measure(known=self._measured_before())
         if session.step == 0:
@@ -83,7 +86,7 @@ class Loop:
                 self.show()
             if self._in_turn:
                 self.save()
-        return not self.stop.is_set()
+        return not self.stop.signal
 
     def record(self, metrics: dict[str, Tensor]) -> None:
         """Add a point to each curve."""
@@ -100,13 +103,11 @@ class Loop:
         """Write the sample grids, and show the fakes."""
         path, fake = self.logbook.grids(self.session.step, self.trainer.sampler)
         if self.display.wants(self.session.step):
-            self.logbook.flush()
             self.display.show(self.session.folder, fake, path, self.session.step)
 
     def save(self) -> None:
         """Write a checkpoint, and only then measure it: what goes wrong in a score must not cost the steps before."""
         self.trainer.check_finite()
-        self.logbook.flush()  # first: no curve may end before its checkpoint
         step = self.session.step
         due = step > 0 and (self._in_turn or step == self.until)
         self.session.save(unmeasured=due)
@@ -124,7 +125,6 @@ class Loop:
         self.logbook.scalars(session.step, {name: value for name, value in points.items() if name not in known})
         if session.scorer.is_best(scores, in_turn=self._in_turn, eligible=trainer.grown):
             session.write_best()
-        self.logbook.flush()
         session.save(unmeasured=False)
 
     def _measured_before(self) -> set[str]:
@@ -140,23 +140,3 @@ class Loop:
         (step, seconds), self.last_point = self.last_point, (self.session.step, self.session.clock.seconds)
         images = (self.last_point[0] - step) * self.recipe.batch_size
         return images / max(self.last_point[1] - seconds, 1e-9)
-
-
-@contextmanager
-def stop_requests() -> Iterator[threading.Event]:
-    """Ctrl-C (or a notebook's stop button) sets the event instead of breaking a step in two; a second one breaks."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def request(signum, frame):
-        stop.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, request)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)

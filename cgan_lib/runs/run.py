@@ -1,6 +1,8 @@
 """A run on disk: where it lies, what it is, and its networks."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cgan_lib.data import DATASETS
 from cgan_lib.errors import UserError
+from cgan_lib.files import first_line
 from cgan_lib.models import MODELS
 from cgan_lib.models.layers import ConditionalGenerator
-from cgan_lib.paths import home, locate
+from cgan_lib.paths import check_name, home, locate, short
 from cgan_lib.recipes import Recipe
+from cgan_lib.runs.about import find_pictures, read_about
 from cgan_lib.runs.checkpoint import load_newest
 from cgan_lib.runs.logbook import read_scalars
 
@@ -34,18 +37,23 @@ class Run:
     """steps trained so far"""
     seconds: float
     """time spent in training steps, without grids and checkpoints"""
-    interrupted: bool = False
-    """ended by Ctrl-C or the stop button before its time"""
+    stopped_by: int = 0
+    """the signal that ended it before its time, such as 2 for Ctrl-C or the stop button; 0: none"""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was ended before its time."""
+        return self.stopped_by != 0
 
     @property
     def pictures(self) -> Path:
-        """output_images/<DATASET>/<recipe>/<run>"""
-        return pictures_folder(self.folder)
+        """output_images/<DATASET>/<recipe>/<run>; those of a copy are where those of the original are."""
+        return find_pictures(self.folder, self.recipe.dataset, self.recipe.name)
 
     @property
     def grids(self) -> list[Path]:
         """The PNG grids of fakes, oldest first."""
-        return sorted(self.pictures.glob("fake_images_steps_*.png"))
+        return sorted(self.pictures.glob("fake_images_steps_*.png"), key=lambda path: (len(path.name), path.name))
 
     @property
     def best(self) -> Path | None:
@@ -56,13 +64,14 @@ class Run:
     def discriminator(self) -> nn.Module:
         """The discriminator of the newest checkpoint, in evaluation mode on the CPU."""
         state = _newest(self.folder)
-        _, discriminator = self.recipe.build(state["config"]["num_classes"], state["config"]["channels"])
-        discriminator.load_state_dict(state["discriminator"])
+        with fitting(self.folder, self.recipe):
+            _, discriminator = self.recipe.build(state["config"]["num_classes"], state["config"]["channels"])
+            discriminator.load_state_dict(state["discriminator"])
         return discriminator.eval()
 
     def last_generator(self) -> ConditionalGenerator:
         """The generator as the last step left it, whether or not `generator` is an average; on the CPU."""
-        return _generator(self.recipe, _newest(self.folder), "generator")
+        return _generator(self.folder, self.recipe, _newest(self.folder), "generator")
 
     def history(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """The curves: name → (steps, values)."""
@@ -81,15 +90,30 @@ def open_run(folder: str | Path) -> Run:
     if recipe is None:
         raise UserError(f"{folder} is no run folder (no recipe.json): use one like logs/mnist/bce/demo.")
     state = _newest(folder)
-    generator = _generator(recipe, state, "averaged" if recipe.ema else "generator")
-    return Run(folder, recipe, generator, state["step"], state["seconds"])
+    generator = _generator(folder, recipe, state, "averaged" if recipe.ema else "generator")
+    with fitting(folder, recipe):
+        return Run(folder, recipe, generator, state["step"], state["seconds"])
 
 
-def _generator(recipe: Recipe, state: dict[str, Any], part: str) -> ConditionalGenerator:
-    generator = MODELS[recipe.model].generator(**state["config"])
-    generator.load_state_dict(state[part])
-    generator.dataset, generator.class_names = recipe.dataset, DATASETS[recipe.dataset][1]
+def _generator(folder: Path, recipe: Recipe, state: dict[str, Any], part: str) -> ConditionalGenerator:
+    known = read_about(folder)
+    with fitting(folder, recipe), torch.random.fork_rng(devices=[]):  # the weights that it starts with are drawn
+        generator = MODELS[recipe.model].generator(**state["config"])
+        generator.load_state_dict(state[part])
+    generator.draws(recipe.dataset, known.class_names if known else None)
     return generator.eval()
+
+
+@contextmanager
+def fitting(folder: Path, recipe: Recipe) -> Iterator[None]:
+    """`UserError` when a checkpoint of the run in `folder` is not one of the networks that its recipe now names."""
+    try:
+        yield
+    except (RuntimeError, LookupError, TypeError, ValueError, AttributeError, UserError) as error:
+        raise UserError(
+            f"the checkpoint in {short(folder)} does not fit the networks of {recipe.model} ({first_line(error)}): "
+            "they have changed since. Bring the old code back, or train under another run name."
+        ) from error
 
 
 def _newest(folder: Path) -> dict[str, Any]:
@@ -101,16 +125,7 @@ def _newest(folder: Path) -> dict[str, Any]:
 
 def run_folder(dataset: str, recipe: str, run: str) -> Path:
     """Where a run lies; `UserError` for a name that is no plain folder name."""
-    if not run.replace("_", "").replace("-", "").replace(".", "").isalnum():
-        raise UserError(f"run {run!r} names a folder: use letters, digits, dots, - and _.")
-    return home() / "logs" / dataset / recipe / run
-
-
-def pictures_folder(folder: Path) -> Path:
-    """The pictures of the run in `folder`: output_images/<DATASET>/<recipe>/<run>."""
-    folder = Path(folder).resolve()
-    dataset, recipe, run = folder.parts[-3:]
-    return folder.parents[3] / "output_images" / dataset.upper() / recipe / run
+    return home() / "logs" / dataset / recipe / check_name("run", run)
 
 
 def read_recipe(folder: Path) -> Recipe | None:

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
 
+from cgan_lib.data import load_data
 from cgan_lib.errors import UserError, unknown
 from cgan_lib.evaluation import has_classifier, quick_scores
+from cgan_lib.evaluation.classifier import classifier_file, fingerprint, open_classifier
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.runs.selection import Best
 
@@ -49,7 +52,25 @@ class Scorer:
         """Whether what was just measured is the best so far; windows of losses end at checkpoints in turn alone."""
         if self.chosen_by == "losses":
             return in_turn and self.best.close_window(eligible)
-        return eligible and self.best.offer(scores[self.chosen_by])
+        return eligible and self.best.offer(scores[self.chosen_by], self.protocol)
+
+    @cached_property
+    def protocol(self) -> dict[str, Any]:
+        """What two values of the score that chooses must share to be compared; nothing for a score of one's own."""
+        if self.chosen_by != "fid":
+            return {}
+        real = load_data(self.dataset)
+        classifier = fingerprint(open_classifier(classifier_file(real)))
+        return {"images": self.samples, "seed": 1, "classifier": classifier, "data": real.fingerprint}
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the best value was measured in another way than the next will be."""
+        return self.best.value < math.inf and self.best.protocol != self.protocol
+
+    def forget_best(self) -> None:
+        """Begin anew: whatever is measured next is the best."""
+        self.best = Best()
 
     def state_dict(self) -> dict[str, Any]:
         """What the next choice depends on."""

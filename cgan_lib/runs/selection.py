@@ -12,6 +12,7 @@ A low generator loss may also mean a weak discriminator. Where a score is at han
 import copy
 from collections.abc import Mapping, Sequence
 from statistics import fmean, pstdev
+from typing import Any
 
 DRIFT, NOISE, FLOOR = 0.2, 0.5, 0.1
 
@@ -29,6 +30,7 @@ class Best:
 
     def __init__(self) -> None:
         self.value = float("inf")
+        self.protocol: dict[str, Any] = {}  # how it was measured: what was measured otherwise does not compare
         self.losses_g: list[float] = []
         self.losses_d: list[float] = []
         self.before: list[float] = []
@@ -39,11 +41,11 @@ class Best:
             if name in metrics:
                 losses.append(metrics[name])
 
-    def offer(self, value: float) -> bool:
-        """Whether `value` is the lowest so far."""
+    def offer(self, value: float, protocol: Mapping[str, Any] | None = None) -> bool:
+        """Whether `value`, which was measured by `protocol`, is the lowest so far."""
         better = value < self.value
         if better:
-            self.value = value
+            self.value, self.protocol = value, dict(protocol or {})
         return better
 
     def close_window(self, eligible: bool = True) -> bool:

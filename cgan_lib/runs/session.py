@@ -1,22 +1,29 @@
 """A run in training: what it is, and how it gets to the disk and back."""
 
+import json
+import warnings
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from cgan_lib.errors import UserError
+from cgan_lib.files import first_line
+from cgan_lib.paths import short
 from cgan_lib.recipes import Recipe
 from cgan_lib.runs.checkpoint import load_newest, save_checkpoint
 from cgan_lib.runs.clock import Clock
-from cgan_lib.runs.run import BEST, Run, pictures_folder
+from cgan_lib.runs.run import BEST, Run, fitting
 from cgan_lib.runs.scorer import Scorer
 from cgan_lib.training import Trainer
-from cgan_lib.weights import save_generator
+from cgan_lib.weights import facts, load_generator, save_generator
 
 
 class Session:
     """The folder of a run and all that its next step depends on, as the newest checkpoint has it, if there is one."""
 
-    def __init__(self, trainer: Trainer, folder: Path, scorer: Scorer):
-        self.trainer, self.folder, self.scorer = trainer, folder, scorer
+    def __init__(self, trainer: Trainer, folder: Path, pictures: Path, scorer: Scorer):
+        self.trainer, self.folder, self.pictures, self.scorer = trainer, folder, pictures, scorer
         self.clock = Clock()
         self.saved_at: int | None = None
         """step of the newest checkpoint; None before the first"""
@@ -37,22 +44,27 @@ class Session:
     def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
 
-    @property
-    def pictures(self) -> Path:
-        return pictures_folder(self.folder)
-
     def save(self, *, unmeasured: bool) -> None:
         """Write a checkpoint."""
         state = self.trainer.state_dict() | self.scorer.state_dict()
         state |= {"seconds": self.clock.seconds, "config": self.trainer.generator.config, "unmeasured": unmeasured}
+        state["threads"] = torch.get_num_threads()
         save_checkpoint(self.checkpoints, state, self.step)
         self.saved_at, self.unmeasured = self.step, unmeasured
 
     def _load(self, state: dict[str, Any]) -> None:
-        self.trainer.load_state_dict(state)
-        self.scorer.load_state_dict(state)
-        self.clock = Clock(state["seconds"])
+        with fitting(self.folder, self.recipe):
+            self.trainer.load_state_dict(state)
+            self.scorer.load_state_dict(state)
+            self.clock = Clock(state["seconds"])
         self.saved_at, self.unmeasured = self.step, state.get("unmeasured", False)
+        then, now = state.get("threads"), torch.get_num_threads()
+        if self.trainer.device.type == "cpu" and then not in (None, now):
+            warnings.warn(
+                f"{short(self.folder)} was trained with {then} threads and goes on with {now}: sums are rounded in "
+                f"another order, so it will not end with the very same bits. OMP_NUM_THREADS={then} would keep them.",
+                stacklevel=2,
+            )
 
     def write_generator(self, name: str = "generator.safetensors", **more: Any) -> None:
         """Write the generator that draws the samples as a weight file of the run."""
@@ -61,9 +73,35 @@ class Session:
 
     def write_best(self) -> None:
         """Write it as the best one so far."""
-        self.write_generator(BEST, chosen_by=self.scorer.chosen_by, value=self.scorer.best.value)
+        best = self.scorer.best
+        self.write_generator(
+            BEST, chosen_by=self.scorer.chosen_by, value=best.value, protocol=json.dumps(best.protocol)
+        )
 
-    def result(self, *, interrupted: bool) -> Run:
+    def measure_best_again(self) -> None:
+        """Measure the best generator so far as the next ones will be; forget it, with a note, where it cannot be."""
+        path, scorer = self.folder / BEST, self.scorer
+        before = scorer.best.value
+        scorer.forget_best()
+        try:
+            said, generator = facts(path), load_generator(path, self.trainer.device)
+            if said.get("chosen_by") != scorer.chosen_by:
+                raise UserError("it was chosen in another way")
+            step = int(said["steps"])
+            value = scorer.measure(generator, step)[scorer.chosen_by]
+        except (UserError, LookupError, ValueError) as error:
+            warnings.warn(
+                f"the best generator so far was measured in another way, and cannot be measured again "
+                f"({first_line(error)}): the next one that is measured counts as the best.",
+                stacklevel=2,
+            )
+            return
+        scorer.best.offer(value, scorer.protocol)
+        kept: dict[str, Any] = {name: text for name, text in said.items() if name not in ("model", "config")}
+        save_generator(generator, path, **kept | {"value": value, "protocol": json.dumps(scorer.protocol)})
+        print(f"The best generator so far, of step {step}, is measured anew: {before:.1f} then, {value:.1f} now.")
+
+    def result(self, stopped_by: int = 0) -> Run:
         """The run as it stands."""
         generator = self.trainer.sampler.eval()
-        return Run(self.folder, self.recipe, generator, self.step, self.clock.seconds, interrupted)
+        return Run(self.folder, self.recipe, generator, self.step, self.clock.seconds, stopped_by)

@@ -1,6 +1,8 @@
 """`train`: one call that trains, records and resumes."""
 
+import errno
 import json
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -10,14 +12,18 @@ from filelock import FileLock, Timeout
 
 from cgan_lib.data import check_batch_size, load_data
 from cgan_lib.errors import UserError
-from cgan_lib.files import remove_partials, write_atomically
+from cgan_lib.files import remove_partials, unwritable, write_atomically
 from cgan_lib.paths import make_folder, short
 from cgan_lib.recipes import QUICK_SAMPLES, Recipe, check_profile, current_profile, get_recipe
+from cgan_lib.runs.about import about, find_pictures, pictures_folder, read_about, refuse_other_data, write_about
 from cgan_lib.runs.loop import go_on
 from cgan_lib.runs.run import Run, read_recipe, run_folder
 from cgan_lib.runs.scorer import Score, Scorer
 from cgan_lib.runs.session import Session
 from cgan_lib.training import Trainer
+
+# What file systems say that know no locks, as some on a network do
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 def train(
@@ -50,11 +56,16 @@ def train(
     steps = recipe.length(profile, len(data))
     scorer = Scorer(score, recipe.dataset, QUICK_SAMPLES[profile])
     folder = run_folder(data.name, recipe.name, run or profile)
-    trainer = Trainer(recipe, data, device)
+    known = about(folder.name, data)
     _refuse_other_recipe(folder, recipe)
+    if there := read_about(folder):
+        refuse_other_data(folder, there, known)
+    trainer = Trainer(recipe, data, device)
     make_folder(folder)
     with _locked(folder):
-        session = Session(trainer, folder, scorer)
+        session = Session(trainer, folder, pictures_folder(data.name, recipe.name, folder.name), scorer)
+        _take_pictures_along(folder, recipe, session)
+        write_about(folder, known)
         write_atomically(folder / "recipe.json", json.dumps(asdict(recipe), indent=2).encode())
         for place in (folder, session.checkpoints, session.pictures):
             remove_partials(place)
@@ -68,6 +79,15 @@ def _refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
         raise UserError(f"{short(folder)} is a run of another recipe ({changes}): give this run another name.")
 
 
+def _take_pictures_along(folder: Path, recipe: Recipe, session: Session) -> None:
+    """Give a run that is a copy of another, and goes on under its own name, the grids that it had."""
+    there = find_pictures(folder, recipe.dataset, recipe.name)
+    if there != session.pictures and session.step and not session.pictures.exists():
+        make_folder(session.pictures)
+        for picture in there.glob("*_images_steps_*.png"):
+            write_atomically(session.pictures / picture.name, picture.read_bytes())
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     lock = FileLock(folder / ".lock")
@@ -75,7 +95,13 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise UserError(f"another process is training {short(folder)}: wait for it, or use another name.") from error
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise unwritable(folder / ".lock", error) from error
+        warnings.warn(
+            f"{short(folder)} lies where files cannot be locked: see that no one else trains it.", stacklevel=4
+        )
     try:
         yield
     finally:
-        lock.release()
+        lock.release()  # nothing, if it was not locked

@@ -1,6 +1,7 @@
 """What is measured while a run trains, and which of its generators is kept as the best."""
 
 import copy
+import json
 import signal
 from importlib import import_module
 from types import SimpleNamespace
@@ -179,6 +180,65 @@ def test_the_best_score_is_remembered_when_the_run_goes_on(chooser, tiny):
     assert about(run.best) == (chooser.kind, 9, 0.5)
     assert same_weights(load_generator(run.best), run.generator)
     assert run.history()[f"score/{chooser.kind}"][1].tolist() == [2.0, 1.0, 1.5, 1.0, 0.5]
+
+
+@pytest.fixture
+def by_count(monkeypatch):
+    """A function: the fids that come one after the other, and the counts of images that were asked for."""
+
+    def arrange(*values):
+        left, counts = list(values), []
+
+        def scores(generator, dataset, count):
+            counts.append(count)
+            return {"fid": left.pop(0)}
+
+        monkeypatch.setattr("cgan_lib.runs.scorer.quick_scores", scores)
+        return counts
+
+    return arrange
+
+
+@pytest.mark.parametrize(("again", "best"), [(3.0, (2, 3.0)), (9.0, (4, 5.0))])
+def test_a_best_fid_of_fewer_images_is_measured_again_before_others_compete_with_it(
+    tiny, by_count, capsys, again, best
+):
+    rhythm = dict(run="mine", save_every=2, **tiny)
+    by_count(1.0)
+    first = load_generator(train("bce", profile="ci", steps=2, **rhythm).best)
+    counts = by_count(again, 5.0)
+    run = train("bce", profile="demo", steps=4, **rhythm)
+    assert "of step 2, is measured anew: 1.0 then" in capsys.readouterr().out
+    assert counts == [QUICK_SAMPLES["demo"]] * 2
+    assert about(run.best) == ("fid", *best)
+    assert json.loads(facts(run.best)["protocol"])["images"] == QUICK_SAMPLES["demo"]
+    assert same_weights(load_generator(run.best), first) is (best[0] == 2)
+    assert run.history()["score/fid"][1].tolist() == [1.0, 5.0]  # the curve stays as it was measured
+    counts = by_count(8.0)
+    assert about(train("bce", profile="demo", steps=6, **rhythm).best) == ("fid", *best)
+    assert len(counts) == 1
+
+
+def test_a_best_fid_of_another_classifier_is_measured_again_really(tiny, monkeypatch):
+    rhythm = dict(run="mine", save_every=2, profile="demo", **tiny)
+    monkeypatch.setattr("cgan_lib.runs.scorer.fingerprint", lambda network: "another")
+    train("bce", steps=2, **rhythm)
+    monkeypatch.undo()
+    run = train("bce", steps=4, **rhythm)
+    expected = quick_scores(load_generator(run.best), "digits", QUICK_SAMPLES["demo"])["fid"]
+    assert about(run.best)[2] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"damaged"])
+def test_a_best_generator_that_cannot_be_measured_again_makes_room_with_a_note(tiny, by_count, content):
+    rhythm = dict(run="mine", save_every=2, **tiny)
+    by_count(1.0)
+    best = train("bce", profile="ci", steps=2, **rhythm).best
+    best.unlink() if content is None else best.write_bytes(content)
+    by_count(5.0)
+    with pytest.warns(UserWarning, match="cannot be measured again .*the next one that is measured counts as the best"):
+        run = train("bce", profile="demo", steps=4, **rhythm)
+    assert about(run.best) == ("fid", 4, 5.0)
 
 
 def test_one_kind_of_score_does_not_compete_with_another(chooser, tiny):

@@ -57,8 +57,9 @@ class Nursery:
         self.process = subprocess.Popen(program, env=environment, text=True, bufsize=1, **pipes)
 
     def start(self, home: Path, moment: str, **arguments) -> int:
-        """Begin to train; returns the process id."""
-        self.process.stdin.write(json.dumps(dict(home=str(home), moment=moment, **arguments)) + "\n")
+        """Begin to train, by a clock that is an hour slow or fast; returns the process id."""
+        job = dict(home=str(home), moment=moment, clock=DEATHS.choice((-3600, 0, 3600)), **arguments)
+        self.process.stdin.write(json.dumps(job) + "\n")
         return int(self.process.stdout.readline())
 
     def end(self) -> int:
@@ -232,7 +233,10 @@ def test_a_second_process_on_the_same_run_is_refused_while_the_first_one_trains(
     assert train("bce", steps=step + 1, **tiny, **RHYTHM).step == step + 1  # nor does its lock outlive it
 
 
-def test_ctrl_c_ends_the_command_with_130_and_the_same_command_goes_on_to_the_same_end(nursery, home, tiny):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_command_with_128_more_and_the_same_command_goes_on_to_the_same_end(
+    nursery, home, tiny, number
+):
     steps = 150
     options = {"run": "stopped", "steps": steps, **tiny, **RHYTHM}
     arguments = ["train", "dropout"]
@@ -243,9 +247,9 @@ def test_ctrl_c_ends_the_command_with_130_and_the_same_command_goes_on_to_the_sa
     folder = home / "logs" / "digits" / "dropout" / "stopped"
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         wait_for(lambda: checkpoints(folder / "checkpoints"))
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         printed = process.communicate()[0]
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     stopped_at = newest_state(folder)["step"]
     assert 10 <= stopped_at < steps
     assert f"Stopped at step {stopped_at} of {steps}" in printed

@@ -15,7 +15,7 @@ from torchvision import datasets
 
 from cgan_lib import UserError, get_recipe, load_generator, open_run, train
 from cgan_lib.runs.checkpoint import checkpoints
-from cgan_lib.runs.loop import stop_requests
+from cgan_lib.runs.stop import SIGNALS, stop_requests
 
 # --- what a run is
 
@@ -229,28 +229,67 @@ def test_a_passing_read_error_changes_nothing_and_the_same_call_goes_on(finished
     assert train("bce", steps=42, **tiny).history()["loss/G"][0].tolist()[:8] == [5, 10, 15, 20, 25, 30, 35, 40]
 
 
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP])
+def test_where_files_cannot_be_locked_a_run_is_trained_all_the_same_with_a_note(tiny, monkeypatch, code):
+    def flock(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.warns(UserWarning, match="logs/digits/bce/ci lies where files cannot be locked: see that nobody else"):
+        assert train("bce", steps=1, **tiny).step == 1
+
+
+def test_a_lock_file_that_may_not_be_opened_is_one_line(finished, tiny, monkeypatch):
+    monkeypatch.setattr("fcntl.flock", lambda *_: os.open("/", os.O_WRONLY))
+    with pytest.raises(UserError, match=r"cannot write .*\.lock \(Is a directory\)"):
+        train("bce", **tiny)
+
+
+def test_another_number_of_threads_is_noted_when_a_run_goes_on(finished, tiny, recwarn):
+    settings = dict(log_every=5, grid_every=20, save_every=20, **tiny)
+    train("bce", steps=41, **settings)
+    assert not [warning for warning in recwarn if "threads" in str(warning.message)]
+    torch.set_num_threads(2)
+    try:
+        with pytest.warns(
+            UserWarning, match="was trained with 1 threads and goes on with 2: .* OMP_NUM_THREADS=1 would"
+        ):
+            train("bce", steps=42, **settings)
+    finally:
+        torch.set_num_threads(1)
+
+
 # --- stopping
 
 
-def test_ctrl_c_ends_after_the_step_with_a_checkpoint_and_the_same_call_goes_on(tiny, at_step, capsys):
-    before = signal.getsignal(signal.SIGINT)
-    at_step(3, lambda: signal.raise_signal(signal.SIGINT))
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_after_the_step_with_a_checkpoint_and_the_same_call_goes_on(tiny, at_step, capsys, number):
+    before = signal.getsignal(number)
+    at_step(3, lambda: signal.raise_signal(number))
     stopped = train("dropout", steps=6, **tiny)
-    assert (stopped.step, stopped.interrupted) == (3, True)
+    assert (stopped.step, stopped.interrupted, stopped.stopped_by) == (3, True, number)
     assert "Stopped at step 3 of 6; the same call goes on from there." in capsys.readouterr().out
     assert open_run(stopped.folder).step == 3
     resumed = train("dropout", steps=6, **tiny)
     assert (resumed.step, resumed.interrupted) == (6, False)
     assert "goes on from step 3" in capsys.readouterr().out
     assert same_weights(resumed.generator, train("dropout", run="straight", steps=6, **tiny).generator)
-    assert signal.getsignal(signal.SIGINT) is before  # afterwards Ctrl-C is Python's own again
+    assert signal.getsignal(number) is before  # afterwards it does what it did
+
+
+def test_a_terminal_that_is_closed_ends_no_training_under_nohup():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with stop_requests() as stop:
+        signal.raise_signal(signal.SIGHUP)
+        assert not stop.signal
+    signal.signal(signal.SIGHUP, before)
 
 
 def test_a_second_ctrl_c_breaks():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
     with stop_requests() as stop:
         signal.raise_signal(signal.SIGINT)
-        assert stop.is_set()
+        assert stop.signal == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     signal.signal(signal.SIGINT, before)
