@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -13,48 +14,43 @@ import torch
 import tyro
 from tyro.conf import CascadeSubcommandArgs, FlagCreatePairsOff, OmitArgPrefixes, Positional
 
-from cgan_lib.data import load_data
-from cgan_lib.errors import UserError, unknown
-from cgan_lib.evaluation import evaluate, inception_fid
+from cgan_lib.console import exit_code, from_here, quoted, with_plain_letters
+from cgan_lib.errors import UserError, printable, unknown
+from cgan_lib.evaluation import Scores, evaluate, inception_fid, scores_file
 from cgan_lib.figures import draw_history
 from cgan_lib.files import png, write_atomically
-from cgan_lib.paths import home, make_folder, short
+from cgan_lib.paths import check_path, home, make_folder, short
 from cgan_lib.publish import export_onnx, publish
 from cgan_lib.recipes import RECIPES, SAMPLES, SEEDS, Recipe, current_profile, get_recipe
 from cgan_lib.runs import Run, open_source, train
 from cgan_lib.sampling import check_labels, generate, tile
 from cgan_lib.service import serve
 from cgan_lib.studio.latent import slider_directions
-from cgan_lib.training import Diverged
 
 PROGRAM = "python -m cgan_lib"
+# Bytes of pixels that are made at once: a picture is held in memory twenty times as large as they are
+MOST_PIXELS = {".png": 2**24, ".npz": 2**27}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for a mistake in the input, 3 diverged, 130 stopped by Ctrl-C."""
+    """Run one command; returns the exit code, which `console` explains."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
-    try:
-        _refuse_unknown_names(*arguments[:2])
-        code = tyro.extras.subcommand_cli_from_dict(
-            COMMANDS,
-            prog=PROGRAM,
-            description="Train conditional GANs, measure them, and make the images asked for.",
-            args=arguments or ["--help"],
-            config=(CascadeSubcommandArgs, FlagCreatePairsOff),
-        )
-        return code or 0
-    except SystemExit as stop:  # from tyro: 0 after --help, 2 for a wrong option
-        return int(stop.code or 0) if arguments else 2
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except Diverged as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 3
-    except KeyboardInterrupt:  # before the first step, or asked for twice
-        print("Stopped.", file=sys.stderr)
-        return 130
+    warnings.showwarning = lambda message, *_: print(f"note: {printable(str(message))}", file=sys.stderr)
+    with_plain_letters()
+    code = exit_code(lambda: _run(arguments))
+    return code if arguments else 2  # help was shown, but nothing was asked for
+
+
+def _run(arguments: Sequence[str]) -> int:
+    _refuse_unknown_names(*arguments[:2])
+    code = tyro.extras.subcommand_cli_from_dict(
+        COMMANDS,
+        prog=PROGRAM,
+        description="Train conditional GANs, measure them, and make the images asked for.",
+        args=arguments or ["--help"],
+        config=(CascadeSubcommandArgs, FlagCreatePairsOff),
+    )
+    return code or 0
 
 
 def _refuse_unknown_names(command: str = "-", recipe: str = "-", /) -> None:
@@ -95,16 +91,16 @@ def _train(
         device: auto (cuda, else mps, else cpu), or a device such as cuda:1
     """
     result = train(recipe, run=run, profile=profile, device=device)
-    folder, classes = short(result.folder), range(min(result.generator.config["num_classes"], 10))
+    folder, classes = quoted(short(result.folder)), range(min(result.generator.config["num_classes"], 10))
     print(f"\n{result.step} steps in {result.seconds:.0f} s of training")
     if result.grids:
         print(f"  sample grid   {short(result.grids[-1])}")
     print(f"  loss curves   {short(_save_curves(result))}")
     print(f"  run folder    {folder}")
-    print(f"  TensorBoard   tensorboard --logdir {short(home() / 'logs')} --samples_per_plugin images=1000")
+    print(f"  TensorBoard   tensorboard --logdir {quoted(from_here(home() / 'logs'))} --samples_per_plugin images=1000")
     print(f"  make images   {PROGRAM} generate {folder} --labels {' '.join(map(str, classes))} --out images.png")
     print(f"  measure it    {PROGRAM} evaluate {folder}")
-    return 130 if result.interrupted else 0
+    return 128 + result.stopped_by if result.interrupted else 0
 
 
 def _save_curves(run: Run) -> Path:
@@ -152,7 +148,7 @@ def _info(name: Annotated[Positional[str], tyro.conf.arg(metavar="RECIPE")]) -> 
         print(summary(network, input_data=(inputs, labels), col_names=("output_size", "num_params"), verbose=0))
 
 
-def _generate(source: Source, labels: list[int], out: Path, count: int = 1, seed: int = 0) -> None:
+def _generate(source: Source, labels: list[int], out: Path, count: int = 1, seed: int = 0, force: bool = False) -> None:
     """Make one image for each label asked for.
 
     Args:
@@ -160,13 +156,15 @@ def _generate(source: Source, labels: list[int], out: Path, count: int = 1, seed
         out: picture .png, or .npz with images uint8 (N,C,H,W) and labels int64 (N,)
         count: images of each label given
         seed: of the latents: the same seed makes the same images
+        force: write over a file that is there
     """
-    if out.suffix not in (".png", ".npz"):
-        raise UserError(f"--out {out} must end in .png or .npz.")
+    _check_out(out, force, ".png", ".npz")
     if count < 1:
         raise UserError(f"--count {count} must be at least 1.")
     generator = open_source(source).generator
-    repeated = check_labels(labels, generator.config["num_classes"]).repeat_interleave(count)
+    chosen = check_labels(labels, generator.config["num_classes"])
+    _check_memory(count * len(chosen), out.suffix, generator.config)
+    repeated = chosen.repeat_interleave(count)
     images = generate(generator, repeated, seed=seed)
     if out.suffix == ".png":
         content = png(tile(images, columns=count if count > 1 else min(len(labels), 10)))
@@ -179,6 +177,26 @@ def _generate(source: Source, labels: list[int], out: Path, count: int = 1, seed
     print(out)
 
 
+def _check_out(out: Path, force: bool, *suffixes: str) -> None:
+    """`UserError` for another ending, a file that is there already, and a place where none can be."""
+    if out.suffix not in suffixes:
+        raise UserError(f"--out {str(check_path(out))!r} must end in {' or '.join(suffixes)}.")
+    if check_path(out).is_file() and not force:
+        raise UserError(f"{out} exists: name a new file, or write over it with --force.")
+    there = next(folder for folder in out.absolute().parents if folder.exists())
+    if out.is_dir() or not there.is_dir() or not os.access(there, os.W_OK):  # rather now than after the work
+        raise UserError(f"cannot write {out}: name a file in a folder where you may write.")
+
+
+def _check_memory(images: int, suffix: str, config: dict[str, int]) -> None:
+    pixels = config.get("channels", 1) * config.get("image_size", 28) ** 2
+    if images > (most := MOST_PIXELS[suffix] // pixels):
+        raise UserError(
+            f"{images:,} images are more than fit into a {suffix}, which is made in memory: ask for {most:,} at most, "
+            "and for others with another --seed."
+        )
+
+
 def _evaluate(
     source: Source,
     dataset: str | None = None,
@@ -187,6 +205,7 @@ def _evaluate(
     full: bool = False,
     inception: bool = False,
     out: Path | None = None,
+    force: bool = False,
 ) -> None:
     """Measure a generator against the real test images: FID, KID, IS, precision, recall, coverage, GAN-test.
 
@@ -196,33 +215,35 @@ def _evaluate(
         seeds: independent sets of latents; default: 3 in the profile full, else 1
         full: 10,000 images, 3 seeds, and GAN-train: minutes on a CPU
         inception: also the Inception-FID of papers, 60,000 images: downloads a network; hours on a CPU
-        out: the JSON file; default: in the run folder, else in logs/scores/
+        out: the JSON file; default: beside what is measured, or in logs/scores/ where that cannot be
+        force: write over the file --out
     """
-    if out is not None and out.suffix != ".json":
-        raise UserError(f"--out {out} must end in .json.")
+    if out is not None:
+        _check_out(out, force, ".json")
     generator, _, run = open_source(source)
-    # Of another name where MNIST cannot be reached: the embedded digits
-    dataset = load_data(dataset or generator.dataset or "mnist", train=False).name
     if full:
         count = SAMPLES["full"] if count is None else count
         seeds = SEEDS["full"] if seeds is None else seeds
     scores = evaluate(generator, dataset, count=count, seeds=seeds, gan_train=full)
-    measured = {"source": source, "dataset": dataset, **scores.to_dict()}
-    print(scores.table())
-    out = out or _scores_file(source, run, scores.count)
+    measured = {"source": source, **scores.to_dict()}
+    out = out or _scores_file(source, run, scores, generator.dataset)
     make_folder(out.parent)
-    write_atomically(out, json.dumps(measured, indent=2).encode())
+    write_atomically(out, json.dumps(measured, indent=2).encode())  # first: a console may fail
+    print(scores.table())
     print(short(out))
     if inception:  # last: it may take hours, and fails offline
-        measured["inception_fid"] = inception_fid(generator, dataset)
+        measured["inception_fid"] = inception_fid(generator, scores.dataset)
         write_atomically(out, json.dumps(measured, indent=2).encode())
         print(f"Inception-FID {measured['inception_fid']:.2f} (60,000 fakes, all test images, Inception v3)")
 
 
-def _scores_file(source: str, run: Run | None, count: int) -> Path:
+def _scores_file(source: str, run: Run | None, scores: Scores, trained_on: str) -> Path:
+    """Where scores are kept: beside what they measured, one file for each of its measurements."""
+    other = f"{scores.dataset}_" if trained_on and scores.dataset != trained_on else ""
+    name = f"{other}images_{scores.count:06d}"
     if run:
-        return run.folder / f"scores_steps_{run.step:06d}_images_{count:06d}.json"
-    return home() / "logs" / "scores" / f"{Path(source).stem}_scores_images_{count:06d}.json"
+        return run.folder / f"scores_steps_{run.step:06d}_{name}.json"
+    return scores_file(source, f"scores_{name}")
 
 
 def _export(source: Source, target: Annotated[Positional[Path], tyro.conf.arg(metavar="TARGET")]) -> None:
@@ -231,7 +252,7 @@ def _export(source: Source, target: Annotated[Positional[Path], tyro.conf.arg(me
     Args:
         target: a new folder, or a new file .onnx, which makes images without PyTorch
     """
-    if target.suffix == ".onnx" and target.exists():
+    if target.suffix == ".onnx" and check_path(target).exists():
         raise UserError(f"{target} exists: name a new file, nothing is overwritten.")
     generator, name, run = open_source(source)
     if target.suffix == ".onnx":

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cgan_lib.errors import UserError, unknown
+from cgan_lib.errors import UserError, shown, unknown
 from cgan_lib.idx import OfflineError, read_part
 
 DIGITS = tuple("0123456789")
@@ -29,6 +29,7 @@ DATASETS: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "kmnist": ("KMNIST", KANA),
     "digits": (None, DIGITS),
 }
+MOST_BYTES = 2**32  # of a data set in memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,6 +227,11 @@ def _embedded_digits(train: bool) -> ImageData:
 
 def resize(images: Tensor, size: int) -> Tensor:
     """uint8 (N,C,H,W) → uint8 (N,C,size,size), antialiased; in chunks, to spare the memory."""
+    if size < 1 or images[:, :, 0, 0].numel() * size**2 > MOST_BYTES:
+        raise UserError(
+            f"{len(images):,} images of image_size {shown(size, 20)} do not fit into {MOST_BYTES >> 30} GB of memory: "
+            "take a size from 1 on that does."
+        )
     resized = [
         F.interpolate(chunk.float(), size=(size, size), mode="bicubic", antialias=True).round().clamp(0, 255).byte()
         for chunk in images.split(4096)

@@ -5,6 +5,11 @@ from pathlib import Path
 
 from cgan_lib.errors import UserError
 
+LONGEST_PART, LONGEST_PATH = 255, 4000  # bytes: what file systems allow
+LONGEST_NAME = 100  # bytes of a run: files named after it have some more
+DEVICES = ("COM", "LPT")
+RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{device}{number}" for device in DEVICES for number in "0123456789¹²³")}
+
 
 def home() -> Path:
     """The folder that holds `data/`, `logs/` and `output_images/`.
@@ -25,12 +30,36 @@ def short(path: Path) -> str:
 
 def locate(path: str | Path) -> Path:
     """`path` as it is, or inside the course when it is not in the working folder: what `short` prints can be used."""
-    path = Path(path)
+    path = check_path(path)
     return home() / path if not path.exists() and (home() / path).exists() else path
+
+
+def check_path(path: str | Path) -> Path:
+    """`path` itself; `UserError` when no file system could hold it."""
+    parts = [part.encode("utf-8", "surrogatepass") for part in Path(path).parts]
+    if any(b"\0" in part for part in parts):
+        raise UserError(f"the path {str(path)!r} holds a NUL: leave it out.")
+    if any(len(part) > LONGEST_PART for part in parts) or sum(map(len, parts)) > LONGEST_PATH:
+        raise UserError(f"the path {str(path)[:40]}… is too long: a name may have {LONGEST_PART} bytes.")
+    return Path(path)
+
+
+def check_name(what: str, name: str) -> str:
+    """`name` itself; `UserError` when it is no plain name for a folder, on whatever system it may come to lie."""
+    if not name.translate(dict.fromkeys(map(ord, ".-_"))).isalnum() or name.endswith("."):
+        raise UserError(f"{what} {name!r} names a folder: use letters, digits, dots, - and _.")
+    if len(name.encode("utf-8", "surrogatepass")) > LONGEST_NAME:
+        raise UserError(f"{what} {name[:20]!r}… has {len(name)} letters: use a shorter name.")
+    if name.split(".")[0].upper() in RESERVED:
+        raise UserError(
+            f"{what} {name!r} is the name of a device in Windows, where no folder can have it: take another."
+        )
+    return name
 
 
 def make_folder(folder: Path) -> Path:
     """Create `folder` with its parents; a `UserError` that names it when it cannot be written to."""
+    check_path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".writable-{os.getpid()}"

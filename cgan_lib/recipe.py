@@ -19,6 +19,7 @@ from cgan_lib.errors import UserError, unknown
 from cgan_lib.losses import LOSSES
 from cgan_lib.models import MODELS, Family
 from cgan_lib.models.layers import ConditionalGenerator
+from cgan_lib.paths import check_name
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 PROFILES = ("ci", "demo", "full")
@@ -50,7 +51,7 @@ def one_of(kind: str, known: Any) -> BeforeValidator:
 def _folder_name(name: str) -> str:
     if not isinstance(name, str) or not name.replace("_", "").replace("-", "").isalnum():
         raise UserError(f"name {name!r} names a folder: use letters, digits, - and _.")
-    return name
+    return check_name("name", name)
 
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, allow_inf_nan=False, extra="forbid"))

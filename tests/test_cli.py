@@ -3,9 +3,10 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -16,10 +17,18 @@ import torch
 from PIL import Image
 from torchvision import datasets
 
-from cgan_lib import RECIPES, evaluate, generate, load_generator, open_run, pretrained
+from cgan_lib import RECIPES, UserError, evaluate, generate, load_generator, open_run, pretrained
 from cgan_lib.cli import COMMANDS, main
+from cgan_lib.console import quoted
+from cgan_lib.evaluation import Scores
 from cgan_lib.models import MODELS
+from cgan_lib.paths import locate
 
+SCORES = Scores(
+    **dict(dataset="digits", count=100, real_count=100, seeds=1, classifier="0", confusion=((1,),)),
+    **{field.name: 1.0 for field in fields(Scores) if field.type is float},
+    **{field.name: (1.0,) for field in fields(Scores) if field.type == tuple[float, ...]},
+)
 TINY = "--dataset digits --batch-size 8 --base-channels 8 --base-channels-d 8 --precision fp32"
 RUN = "logs/digits/bce/ci"  # the finished run; read from another working folder
 
@@ -212,7 +221,7 @@ def test_evaluate_prints_the_scores_of_a_run_and_keeps_them_in_its_folder(home, 
     scores = evaluate(finished.generator, "digits")
     place = f"{RUN}/scores_steps_000040_images_000200.json"
     assert capsys.readouterr().out == f"{scores.table()}\n{place}\n"
-    assert kept_in(home / place) == {"source": RUN, "dataset": "digits"} | plain(scores.to_dict())
+    assert kept_in(home / place) == {"source": RUN, **plain(scores.to_dict())}
     assert (scores.count, scores.seeds, scores.gan_train) == (200, 1, None)
 
 
@@ -220,12 +229,84 @@ def test_evaluate_measures_a_weight_file_as_it_is_asked_to(home, weights, finish
     line = f"evaluate {weights} --dataset digits --count 110 --seeds 2"
     assert command(line) == 0
     scores = evaluate(finished.generator, "digits", count=110, seeds=2)
-    place = "logs/scores/weights_scores_images_000110.json"
+    place = Path("weights_scores_images_000110.json").resolve()
     assert capsys.readouterr().out == f"{scores.table()}\n{place}\n"
-    assert kept_in(home / place) == {"source": weights, "dataset": "digits"} | plain(scores.to_dict())
+    assert kept_in(place) == {"source": weights, **plain(scores.to_dict())}
     assert scores.deviation
     assert command(f"{line} --out new/mine.json") == 0
-    assert kept_in("new/mine.json") == kept_in(home / place)
+    assert kept_in("new/mine.json") == kept_in(place)
+
+
+def test_a_run_its_weight_file_and_its_published_folder_have_one_score(finished, capsys):
+    command(f"export {RUN} published")
+    weight_file = finished.folder / "generator.safetensors"
+    by_command = []
+    for source in (RUN, str(weight_file), "published", "published/digits_cgan_generator.pth"):
+        capsys.readouterr()
+        assert command(f"evaluate {source}") == 0
+        *table, place = capsys.readouterr().out.splitlines()
+        assert table[-1].startswith("200 images beside 200 test images of digits; classifier ")
+        by_command.append(kept_in(locate(place)) | {"source": None})
+    generators = (finished.generator, load_generator(weight_file), load_generator("published"))
+    by_library = [plain(evaluate(generator).to_dict()) | {"source": None} for generator in generators]
+    assert all(scores == by_library[0] for scores in (*by_library, *by_command))
+
+
+def test_each_weight_file_has_scores_of_its_own_beside_it(home, weights, monkeypatch, capsys):
+    monkeypatch.setattr("cgan_lib.cli.evaluate", lambda *_, **__: SCORES)
+    for folder in ("one", "two"):
+        Path(folder).mkdir()
+        shutil.copy(weights, f"{folder}/best_generator.safetensors")
+        torch.save(load_generator(weights).state_dict(), f"{folder}/best_generator.pth")
+    command(f"export {weights} published")
+    capsys.readouterr()
+    files = [f"{folder}/best_generator.{suffix}" for folder in ("one", "two") for suffix in ("pth", "safetensors")]
+    places = []
+    for line in (*files, "published", "published/model.safetensors", weights, f"{weights} --dataset mnist", "bce"):
+        if "--dataset" in line:
+            monkeypatch.setattr("cgan_lib.cli.evaluate", lambda *_, **__: replace(SCORES, dataset="mnist"))
+        assert command(f"evaluate {line}") == 0
+        places.append(Path(capsys.readouterr().out.splitlines()[-1]))
+        source = locate(line.split()[0])
+        assert kept_in(locate(places[-1]))["source"] == line.split()[0]
+        if source.exists():
+            assert locate(places[-1]).resolve().parent == (source if source.is_dir() else source.parent).resolve()
+        else:
+            assert places[-1].parent == Path("logs/scores")
+    assert len(set(places)) == len(places)
+
+
+def test_scores_of_what_lies_where_nothing_can_be_written_are_kept_in_the_course(home, weights, monkeypatch, capsys):
+    def refuse(folder):
+        raise UserError("read-only")
+
+    monkeypatch.setattr("cgan_lib.cli.evaluate", lambda *_, **__: SCORES)
+    monkeypatch.setattr("cgan_lib.evaluation.places.make_folder", refuse)
+    places = []
+    for source in ("one/best.safetensors", "two/best.safetensors"):
+        Path(source).parent.mkdir()
+        shutil.copy(weights, source)
+        assert command(f"evaluate {source}") == 0
+        places.append(home / capsys.readouterr().out.splitlines()[-1])
+    assert [kept_in(place)["source"] for place in places] == ["one/best.safetensors", "two/best.safetensors"]
+    assert {place.parent for place in places} == {home / "logs" / "scores"}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_console_that_cannot_print_an_arrow_gets_ascii(weights, encoding):
+    done = as_program(f"evaluate {weights} --count 100", PYTHONIOENCODING=encoding)
+    assert done.returncode == 0
+    assert "FID v" in done.stdout.decode(encoding)
+    assert kept_in("weights_scores_images_000100.json")["count"] == 100
+
+
+def test_scores_are_kept_even_if_they_cannot_be_printed(weights, monkeypatch):
+    def broken(self):
+        raise OSError("no console")
+
+    monkeypatch.setattr("cgan_lib.evaluation.Scores.table", broken)
+    assert command(f"evaluate {weights} --count 100") == 2
+    assert kept_in("weights_scores_images_000100.json")["count"] == 100
 
 
 @pytest.mark.parametrize(
@@ -244,11 +325,11 @@ def test_a_full_measurement_has_10000_images_3_seeds_and_gan_train_unless_told_o
 
     def fewer(generator, dataset, **options):
         asked.append((dataset, options))
-        return evaluate(generator, dataset, count=100)
+        return SCORES
 
     monkeypatch.setattr("cgan_lib.cli.evaluate", fewer)
     assert command(f"evaluate {RUN} {options}") == 0
-    assert asked == [("digits", expected)]
+    assert asked == [(None, expected)]
 
 
 def test_offline_what_is_measured_and_recorded_are_the_embedded_digits(weights, monkeypatch, capsys):
@@ -336,11 +417,11 @@ def test_export_overwrites_nothing(refused, finished, target, message):
         ("info bcee", "unknown recipe 'bcee': did you mean 'bce'?"),
         ("generate nowhere --labels 1 --out a.png", "there is no weight file nowhere"),
         ("generate . --labels 1 --out a.png", "should hold model.safetensors or one weight file (found: none)"),
-        ("generate nowhere.pth --labels 1 --out a.jpg", "--out a.jpg must end in .png or .npz"),
+        ("generate nowhere.pth --labels 1 --out a.jpg", "--out 'a.jpg' must end in .png or .npz"),
         ("generate nowhere.pth --labels 1 --count 0 --out a.png", "--count 0 must be at least 1"),
         ("generate bce --labels 1 10 --out new/a.png", "label 10 is no class: use 0 to 9"),
         ("evaluate nowhere", "there is no weight file nowhere"),
-        ("evaluate nowhere --out scores.txt", "--out scores.txt must end in .json"),
+        ("evaluate nowhere --out scores.txt", "--out 'scores.txt' must end in .json"),
         ("evaluate bce --dataset digit", "unknown data set 'digit': did you mean 'digits'?"),
         (
             "evaluate bce --dataset digits --count 99 --full",
@@ -407,10 +488,106 @@ def test_warnings_are_a_note_and_not_a_line_of_source(finished, capsys):
     assert re.fullmatch(r"note: .*step_00000040\.pt is damaged .*\n", capsys.readouterr().err)
 
 
+def as_program(line: str, **more: str) -> subprocess.CompletedProcess:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | more
+    return subprocess.run([sys.executable, "-m", "cgan_lib", *line.split()], env=environment, capture_output=True)
+
+
 def test_the_module_runs_as_a_program():
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    arguments = [sys.executable, "-m", "cgan_lib", "generate", "nowhere", "--labels", "1", "--out", "a.png"]
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (2, "")
+    done = as_program("generate nowhere --labels 1 --out a.png")
+    assert (done.returncode, done.stdout) == (2, b"")
     shipped = ", ".join(pretrained())
-    assert done.stderr == f"error: there is no weight file nowhere: check the path. Shipped: {shipped}.\n"
+    assert done.stderr.decode() == f"error: there is no weight file nowhere: check the path. Shipped: {shipped}.\n"
+
+
+LONG, HUGE = "x" * 300, str(2**70)
+SOURCES = [
+    "bce",
+    "",
+    ".",
+    "..",
+    "/",
+    "~",
+    LONG,
+    f"{LONG}/a.pth",
+    "a\0b",
+    "a\nb",
+    "\x1b[31m",
+    "\udcff",
+    "😀",
+    "CON",
+    "file",
+]
+OUTS = [
+    "",
+    ".",
+    "/",
+    "a",
+    ".png",
+    "a.PNG",
+    "a\0.png",
+    f"{LONG}.png",
+    "file/a.png",
+    "folder.png",
+    "/proc/a.png",
+    "\udcff",
+]
+RUNS = [LONG, "CON", "nul", "aux.txt", "COM1", "lpt9.log", "a\0b", "..", "a/b", "a.", "\udcff", " "]
+NUMBERS = [HUGE, f"-{HUGE}", "-1", "1.5", "nan", "", "1e9", "٣٣x", "9" * 5000]
+TRAIN = ["train", "bce", "--dataset", "digits", "--steps", "0", "--base-channels", "8"]
+CRAFTED = [
+    *(["generate", source, "--labels", "1", "--out", "file"] for source in SOURCES),
+    *(["generate", source, "--labels", "1", "--out", "a.png"] for source in SOURCES[1:]),
+    *(["evaluate", source] for source in SOURCES[1:]),
+    *(["export", source, "new"] for source in SOURCES[1:]),
+    *(["serve", source] for source in SOURCES[1:]),
+    *(["info", source] for source in SOURCES[1:]),
+    *([source] for source in SOURCES),
+    *(["generate", "bce", "--labels", "1", "--out", out] for out in OUTS),
+    *(["evaluate", "bce", "--dataset", "digits", "--out", out.replace("png", "json")] for out in (*OUTS[:9], "file")),
+    *(
+        ["export", "bce", target]
+        for target in ("", ".", "/", "a\0b", LONG, "file/new", "file", "a\0.onnx", "folder.png")
+    ),
+    *([*TRAIN, "--run", run] for run in RUNS),
+    *(["generate", "bce", "--labels", "1", "--out", "a.png", "--seed", number] for number in NUMBERS),
+    *(["generate", "bce", "--labels", "1", "--out", "a.npz", "--count", number] for number in (*NUMBERS, "1000000000")),
+    *(["generate", "bce", "--labels", number, "--out", "a.png"] for number in NUMBERS),
+    *(["evaluate", "bce", "--dataset", "digits", "--count", number] for number in (*NUMBERS, "1000000000")),
+    *(["evaluate", "bce", "--dataset", "digits", "--seeds", number] for number in NUMBERS),
+    *([*TRAIN, f"--{field}", number] for field in ("seed", "batch-size", "latent-dim") for number in NUMBERS),
+    *([*TRAIN, "--lr", number] for number in NUMBERS[1:3]),
+    *([*TRAIN, "--device", device] for device in ("", "cuda:99", "nothing", "meta", "a\0b", "cpu:x")),
+    *([*TRAIN, "--profile", profile] for profile in ("a\0b", LONG)),
+    *([*TRAIN, "--image-size", size] for size in ("7", "1", HUGE, "1000000000")),
+    *([*TRAIN[:2], "--dataset", name] for name in ("", LONG, "a\0b")),
+]
+
+
+def test_no_command_line_ends_in_a_traceback(monkeypatch, capsys):
+    """Whatever is wrong with it: code 2, something on stderr; and a line of ours, where tyro does not frame its own."""
+    Path("file").write_text("")
+    Path("folder.png").mkdir()
+    monkeypatch.setattr("cgan_lib.cli.serve", lambda *_: None)
+    assert len(CRAFTED) > 200
+    for arguments in CRAFTED:
+        code = main(arguments)
+        printed = capsys.readouterr()
+        shown = [argument[:60] for argument in arguments]
+        assert code == 2, shown
+        assert printed.err.strip(), shown
+        if printed.err.startswith("error:"):
+            assert re.fullmatch(r"error: .{10,1000}\n", printed.err), shown
+
+
+def test_generate_overwrites_only_by_force(refused, weights):
+    line = f"generate {weights} --labels 1 --out a.png"
+    Path("a.png").write_text("precious")
+    assert "a.png exists: name a new file, or write over it with --force" in refused(line)
+    assert command(f"{line} --force") == 0
+    assert Path("a.png").read_bytes() != b"precious"
+
+
+def test_a_path_in_advice_is_one_argument():
+    assert quoted("logs/digits/bce/ci") == "logs/digits/bce/ci"
+    assert quoted("/My Drive/logs") == '"/My Drive/logs"'

@@ -74,6 +74,115 @@ def test_cgan_data_goes_before_the_data_folder_and_this_is_used_for_what_that_do
     assert load_data("kmnist").images.numpy().tobytes() == here[IMAGES][16:]
 
 
+def plain(root, files):
+    write_files(root, files=files)
+
+
+def gzipped(root, files):
+    write_files(root, files={f"{name}.gz": gzip.compress(content) for name, content in files.items()})
+
+
+def unpacked_by_a_browser(root, files):
+    write_files(root, files={f"{name}.gz": content for name, content in files.items()})
+
+
+def with_dots(root, files):
+    write_files(root, files={name.replace("-idx", ".idx"): content for name, content in files.items()})
+
+
+def from_kaggle(root, files):
+    for name, content in files.items():
+        folder = root / "MNIST" / name.replace("-idx", ".idx")
+        folder.mkdir(parents=True)
+        (folder / name).write_bytes(content)
+
+
+def mixed(root, files):
+    odd = {name: name.startswith("train") for name in files}
+    plain(root, {name: content for name, content in files.items() if odd[name]})
+    gzipped(root, {name: content for name, content in files.items() if not odd[name]})
+
+
+def in_lower_case(root, files):
+    plain(root, files)
+    (root / "MNIST").rename(root / "mnist")
+
+
+@pytest.mark.parametrize(
+    "lay",
+    [plain, gzipped, unpacked_by_a_browser, with_dots, from_kaggle, mixed, in_lower_case],
+    ids=lambda f: f.__name__,
+)
+@pytest.mark.parametrize("place", ["$CGAN_DATA", "data"])
+def test_mnist_is_read_as_people_lay_it_and_nothing_is_changed(home, monkeypatch, contents, lay, place):
+    files, root = idx_files(), home / place
+    if place == "$CGAN_DATA":
+        monkeypatch.setenv("CGAN_DATA", str(root))
+    lay(root, files)
+    before = contents(home)
+    for train, part in ((True, "train"), (False, "t10k")):
+        data = load_data("mnist", train=train)
+        assert data.name == "mnist"
+        assert data.images.numpy().tobytes() == files[f"{part}-images-idx3-ubyte"][16:]
+        assert data.labels.tolist() == [i % 10 for i in range(len(data))]
+    assert contents(home) == before
+
+
+@pytest.mark.parametrize("chosen", ["there", "there/MNIST", "there/MNIST/raw", "flat", "raw"])
+def test_cgan_data_may_point_at_the_folder_at_the_data_set_or_at_its_files(home, monkeypatch, chosen):
+    folder = home / (chosen if chosen in ("flat", "raw") else "there/MNIST/raw")
+    folder.mkdir(parents=True)
+    for name, content in idx_files().items():
+        (folder / name).write_bytes(content)
+    monkeypatch.setenv("CGAN_DATA", str(home / chosen))
+    assert load_data("mnist").images.numpy().tobytes() == idx_files()[IMAGES][16:]
+    monkeypatch.setattr(datasets.KMNIST, "mirrors", [])  # whose files have the same names
+    with pytest.raises(UserError, match=r"kmnist is not in .*CGAN_DATA is .*looked for train-images-idx3-ubyte and"):
+        load_data("kmnist")
+
+
+def test_files_of_another_data_set_are_not_taken_for_mnist(home, monkeypatch):
+    write_files(home / "there", "FashionMNIST")
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [])
+    for chosen in ("there", "there/FashionMNIST", "there/FashionMNIST/raw"):
+        monkeypatch.setenv("CGAN_DATA", str(home / chosen))
+        assert load_data("fashion_mnist").name == "fashion_mnist"
+        with pytest.raises(UserError, match=rf"CGAN_DATA is {home / chosen}, with \w+"):
+            load_data("mnist")
+
+
+def test_where_cgan_data_holds_no_mnist_it_is_said_what_is_there_and_no_digits_stand_in(home, monkeypatch):
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [])
+    monkeypatch.setenv("CGAN_DATA", str(home / "nowhere"))
+    with pytest.raises(UserError, match=r"CGAN_DATA names .*nowhere, where there is no folder"):
+        load_data("mnist")
+    raw = write_files(home / "part")
+    (raw / LABELS).unlink()
+    monkeypatch.setenv("CGAN_DATA", str(home / "part"))
+    with pytest.raises(UserError, match=f"mnist is not whole: .*with MNIST; looked for {LABELS} .*in {raw}"):
+        load_data("mnist")
+    (home / "empty").mkdir()
+    monkeypatch.setenv("CGAN_DATA", str(home / "empty"))
+    with pytest.raises(UserError, match=r"CGAN_DATA is .*empty, with nothing; looked for train-images"):
+        load_data("mnist")
+    assert load_data("digits").name == "digits"  # when they are asked for
+
+
+@pytest.mark.parametrize("size", [0, -1, 10**9, 2**70])
+def test_a_size_that_memory_cannot_hold_is_refused(size):
+    with pytest.raises(UserError, match=r"1,500 images of image_size .* do not fit into 4 GB"):
+        load_data("digits", image_size=size)
+
+
+def test_a_class_without_an_image_to_train_on_is_named_and_may_be_missing_from_the_test_images(home):
+    files = idx_files()
+    write_files(home / "data", files=files | {"t10k-labels-idx1-ubyte": idx(np.arange(15) % 9)})
+    assert len(load_data("mnist", train=False)) == 15
+    write_files(home / "data", "FashionMNIST", files=files | {LABELS: idx(np.arange(30) % 9)})
+    with pytest.raises(UserError, match=r"class 9 \(boot\) of fashion_mnist has 0 images: add some"):
+        load_data("fashion_mnist")
+
+
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
@@ -85,8 +194,12 @@ def test_cgan_data_goes_before_the_data_folder_and_this_is_used_for_what_that_do
         (LABELS, lambda content: idx(np.arange(29) % 10)),  # one label too few
         (LABELS, lambda content: idx(np.full(30, 10))),  # no such class
         (IMAGES, lambda content: idx_files(count=0)[IMAGES]),
+        (IMAGES, lambda content: gzip.compress(content)[:-9]),
+        (IMAGES, lambda content: gzip.compress(content)[:-8] + bytes(8)),  # another sum
+        (IMAGES, lambda content: gzip.compress(idx(np.zeros((1, 1, 1)))[:4] + 3 * b"\0\1\0\0" + bytes(10**6))),
+        (IMAGES, lambda content: content[:4] + 3 * b"\xff\xff\xff\xff" + content[16:]),
+        (IMAGES, lambda content: content + b"\0"),
     ],
-    ids=["cut", "empty", "no idx file", "labels cut", "images as labels", "a label missing", "label 10", "no image"],
 )
 def test_damaged_files_are_an_error_that_names_the_folder(home, name, damage):
     files = idx_files()

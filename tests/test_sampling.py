@@ -134,6 +134,28 @@ def test_latents_of_another_shape_are_an_error_that_says_which_is_needed(shape):
         generate(generator, [0, 4])
 
 
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**70, 1.0, "1", True, None])
+def test_a_seed_that_is_none_is_an_error(seed):
+    with pytest.raises(UserError, match=r"seed .* must be a whole number from 0 to 2\*\*63 - 1"):
+        latents(2, 4, seed)
+
+
+@pytest.mark.parametrize("seed", [2**63 - 1, np.int32(5)])
+def test_seeds_may_be_large_and_of_any_integer_type(seed):
+    assert torch.equal(latents(2, 4, seed), latents(2, 4, int(seed)))
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_images_that_are_not_finite_are_an_error_and_not_black(value):
+    network = nn.Identity()  # shows its latents
+    network.forward, network.config = lambda z, _: z.view(-1, 1, 2, 2), dict(latent_dim=4, num_classes=3)
+    z = torch.zeros(300, 4)
+    assert generate(network, [2] * 300, z=z).unique() == 128
+    z[299, 3] = value
+    with pytest.raises(UserError, match="gives numbers that are NaN or infinite, not images: check its weights and z"):
+        generate(network, [2] * 300, z=z)
+
+
 def test_latents_are_standard_normal():
     z = latents(500, 100, seed=1)
     assert z.shape == (500, 100)
@@ -241,6 +263,12 @@ def test_a_grid_has_a_class_in_each_row_and_a_latent_in_each_column():
     assert labels.view(4, 10).tolist() == [[row] * 10 for row in range(4)]
     assert torch.equal(z.view(4, 10, 6), latents(10, 6, seed=3).expand(4, 10, 6))
     assert len(z.unique(dim=0)) == 10
+
+
+def test_a_grid_of_a_class_without_real_images_is_an_error_that_names_it():
+    data = ImageData("pets", torch.zeros(4, 1, 8, 8).byte(), torch.tensor([0, 2, 2, 0]), ("cat", "dog", "cow"))
+    with pytest.raises(UserError, match=r"class 1 \(dog\) of pets has 0 images"):
+        real_grid(data)
 
 
 @pytest.mark.parametrize("count", [100, 8])  # 25 images of each class, and 2: fewer than a row is long

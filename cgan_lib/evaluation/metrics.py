@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from cgan_lib.errors import UserError
+
 NEIGHBOURS = 5  # k of precision, recall, density and coverage
 LARGEST_GAP = 700.0  # between two logits: e^-700 is about the least that a double holds, and log 0 would give NaN
 CHUNK = 1000  # rows of a distance matrix that are in memory at a time
@@ -29,7 +31,9 @@ def fid(real: Tensor, fake: Tensor) -> float:
     """Fréchet distance between the Gaussians fitted to two sets of features (N, d), (M, d); 0 is best.
 
     |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½): Heusel et al. 2017, eq. 6. It falls with N: compare at equal counts only.
+    With no more rows than features the covariances are singular, and the distance says little. Both need 2 rows.
     """
+    _check_rows("FID", 2, real, fake)
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     metric = FrechetInceptionDistance(_AsGiven(real.shape[1])).to(real.device)
@@ -42,8 +46,9 @@ def kid(real: Tensor, fake: Tensor, seed: int = 0) -> float:
     """Squared maximum mean discrepancy of two sets of features (N, d), with the kernel (x·y/d + 1)³; 0 is best.
 
     The mean over random subsets of up to 1,000. Of independent draws it is unbiased (Bińkowski et al. 2018): it hardly
-    depends on the counts, and may fall below 0. With fixed shares of the classes it is a little low.
+    depends on the counts, and may fall below 0. With fixed shares of the classes it is a little low. Both need 4 rows.
     """
+    _check_rows("KID", 4, real, fake)
     from torchmetrics.image.kid import KernelInceptionDistance
 
     size = min(1000, len(real) // 2, len(fake) // 2)
@@ -92,6 +97,7 @@ class Neighbourhoods:
 
 def neighbourhoods(real: Tensor, fake: Tensor, k: int = NEIGHBOURS) -> Neighbourhoods:
     """Precision, recall, density and coverage of fakes (M, d) among real images (N, d); both need more than k rows."""
+    _check_rows(f"precision, with the neighbour number {k} of each,", k + 1, real, fake)
     real, fake = real.double(), fake.double()
     reach_real, reach_fake = _reach(real, k), _reach(fake, k)  # (N,), (M,)
     drawable, covered = torch.zeros(2, len(real), dtype=torch.bool, device=real.device)
@@ -118,6 +124,11 @@ def _reach(features: Tensor, k: int) -> Tensor:
     return torch.cat(nearest)
 
 
-def spread(features: Tensor, labels: Tensor) -> Tensor:
-    """Mean distance between two images of the same class, for each class (num_classes,)."""
-    return torch.stack([torch.pdist(features[labels == label]).mean() for label in labels.unique()])
+def spread(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Mean distance between two images of the same class, of each (num_classes,); NaN where there are not two."""
+    return torch.stack([torch.pdist(features[labels == label]).mean() for label in range(num_classes)])
+
+
+def _check_rows(score: str, least: int, *sets: Tensor) -> None:
+    if (rows := min(map(len, sets))) < least:
+        raise UserError(f"{score} needs {least} images or more on both sides, got {rows}.")

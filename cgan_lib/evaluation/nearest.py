@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from cgan_lib.data import ImageData, resize
+from cgan_lib.evaluation.samples import check_images
 
 CHUNK = 500
 
@@ -11,8 +12,10 @@ CHUNK = 500
 def nearest_real(images: Tensor, real: ImageData) -> tuple[Tensor, Tensor]:
     """For each image uint8 (N,C,H,W) the position in `real` of the nearest image (N,), and the distance to it (N,).
 
-    The distance is Euclidean over pixels in [0, 1], at the size of `real`.
+    The distance is Euclidean over pixels in [0, 1], at the size of `real`. `UserError` for images of another type,
+    shape or number of channels.
     """
+    images, real = check_images(images, real.channels), real.to("cpu").resized(real.image_size)
     if images.shape[-1] != real.image_size:
         images = resize(images, real.image_size)
     everything = real.images.flatten(1).float() / 255  # (M, C·H·W)

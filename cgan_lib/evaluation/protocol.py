@@ -3,8 +3,8 @@
 The protocol
 - Fakes come from the averaged (EMA) generator where the recipe has one, latents from N(0, 1) without truncation, and
   are rounded to the 256 levels of a real image. The labels asked for are distributed as those of the test images.
-- `count` fakes are compared with as many real test images. FID falls as the count grows: a score without its count
-  says nothing, so every result carries it.
+- `count` fakes are compared with as many real test images, or all there are. FID falls as the count grows: a score
+  without its count says nothing, so every result carries it, and counts too small for the 128 features are warned of.
 - The classifier reads everything at 28×28 (larger images are made smaller, antialiased). Real images take the same way
   as fakes: for a generator of 64×64 they go 28 → 64 → 28, as its training images went the first half of it. Otherwise
   the resizing itself would be counted as a fault of the generator.
@@ -38,18 +38,28 @@ from cgan_lib.evaluation.classifier import (
     train_classifier,
 )
 from cgan_lib.evaluation.metrics import fid, inception_score, kid, neighbourhoods, spread
-from cgan_lib.evaluation.samples import LEAST_COUNT, check_measurable, generate_like, in_proportion
+from cgan_lib.evaluation.samples import (
+    LEAST_COUNT,
+    check_count,
+    check_images,
+    check_measurable,
+    dataset_of,
+    generate_like,
+    in_proportion,
+    warn_of_few,
+)
 from cgan_lib.evaluation.scores import Scores, mean_over_seeds
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.recipes import SAMPLES, SEEDS, current_profile
 from cgan_lib.sampling import check_labels
 
+MOST_SEEDS = 100
 HELD_OUT = 6  # of the images that GAN-train learns from, every sixth chooses the epoch
 
 
 def evaluate(
     generator: ConditionalGenerator,
-    dataset: str = "mnist",
+    dataset: str | None = None,
     *,
     count: int | None = None,
     seeds: int | None = None,
@@ -58,18 +68,21 @@ def evaluate(
 ) -> Scores:
     """Measure a generator of images of any size against a data set, as the protocol of this module says.
 
-    `count` images (default: what the profile says) for each of `seeds` seeds from `seed` on (default: 3 in the profile
-    `full`, else 1); `gan_train` also trains a fresh classifier on fakes, and one on real images, which takes longer
-    than everything else together. `UserError` for a generator of other classes or channels than those of `dataset`.
+    `dataset` (default: what the generator was trained on, mnist when that is not known); `count` images (default: what
+    the profile says) for each of `seeds` seeds from `seed` on (default: 3 in the profile `full`, else 1); `gan_train`
+    also trains a fresh classifier on fakes, and one on real images, which takes longer than everything else together.
+    Warns of counts that are too small for a score. `UserError` for a generator of other classes or channels than those
+    of `dataset`, or one that gives no images, but NaN.
     """
     count = SAMPLES[current_profile()] if count is None else count
     seeds = SEEDS[current_profile()] if seeds is None else seeds
-    if seeds < 1:
-        raise UserError(f"seeds {seeds} must be at least 1.")
-    training, test = _both_parts(dataset)
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise UserError(f"seeds {seeds} must be at least 1 and at most {MOST_SEEDS}.")
+    training, test = _both_parts(dataset_of(generator, dataset))
     check_measurable(generator, test, count)
     fakes = {number: generate_like(generator, test, count, number) for number in range(seed, seed + seeds)}
     task = _Task(training, test, count, fakes[seed].image_size, _device(generator))
+    task.warn(fakes[seed])
     scores = [_measure(images, task.reference()) for images in fakes.values()]
     if gan_train:
         learned = [learned_from(images, task.tested(), number) for number, images in fakes.items()]
@@ -84,17 +97,16 @@ def evaluate_images(images: Tensor, labels: Tensor, dataset: str = "mnist") -> S
     of labels or channels, or when a class has fewer than two images.
     """
     training, test = _both_parts(dataset)
-    labels = check_labels(labels, test.num_classes)
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[:2] != (len(labels), test.channels):
-        raise UserError(
-            f"images must be uint8 of shape ({len(labels)}, {test.channels}, height, width) for {len(labels)} labels, "
-            f"got {images.dtype} of shape {tuple(images.shape)}."
-        )
+    labels = check_labels(labels, test.num_classes).cpu()
+    if labels.ndim != 1:
+        raise UserError("labels must be a list of classes such as [7, 7, 3], not class weights.")
     by_class = labels.bincount(minlength=test.num_classes)
+    images = check_images(images, test.channels, len(labels))
     if by_class.min() < 2:
         raise UserError(f"class {by_class.argmin().item()} has {by_class.min().item()} images: give 2 or more of each.")
     given = ImageData(f"images for {dataset}", images, labels, test.class_names)
     task = _Task(training, test, max(len(labels), LEAST_COUNT * test.num_classes), given.image_size, "cpu")
+    task.warn(given)
     return replace(_measure(given, task.reference()), real=task.real_scores())
 
 
@@ -126,7 +138,9 @@ def real_scores(
     `image_size` is that of the fakes which the row is for.
     """
     count = SAMPLES[current_profile()] if count is None else count
-    return _Task(*_both_parts(dataset), count, image_size, "cpu").real_scores(gan_train)
+    training, test = _both_parts(dataset)
+    check_count(count, test.num_classes)
+    return _Task(training, test, count, image_size, "cpu").real_scores(gan_train)
 
 
 def learned_from(fakes: ImageData, test: ImageData, seed: int = 1) -> float:
@@ -169,6 +183,11 @@ class _Task:
     image_size: int
     device: str
 
+    def warn(self, images: ImageData) -> None:
+        """Of what the counts do to the scores of `images`."""
+        real, training = (in_proportion(data, self.count) for data in (self.test, self.training))
+        warn_of_few(images, real, training, Classifier.num_features)
+
     def reference(self) -> _Reference:
         real = in_proportion(self.test, self.count).resized(self.image_size)
         return _reference(real, classifier_file(self.training), self.device)
@@ -202,11 +221,14 @@ def _measure(images: ImageData, reference: _Reference) -> Scores:
     predicted, labels, classes = logits.argmax(1).cpu(), images.labels, range(images.num_classes)
     confusion = torch.zeros(images.num_classes, images.num_classes, dtype=torch.long)
     confusion.index_put_((labels, predicted), torch.ones_like(labels), accumulate=True)
-    right = 100 * confusion.diag() / confusion.sum(1)
-    diversity = (spread(features, labels) / spread(reference.features, reference.real.labels)).cpu()
+    right = 100 * confusion.diag() / confusion.sum(1)  # NaN for a class that nobody asked for
+    of_fakes = spread(features, labels, images.num_classes)
+    of_real = spread(reference.features, reference.real.labels, images.num_classes)
+    diversity = torch.where(of_real > 0, of_fakes / of_real, torch.nan).cpu()  # one real image twice: no measure
     real_of = {label: reference.features[reference.real.labels == label] for label in classes}
     return Scores(
         count=len(images),
+        dataset=reference.real.name,
         real_count=len(reference.real),
         seeds=1,
         classifier=fingerprint(reference.classifier),
@@ -218,11 +240,20 @@ def _measure(images: ImageData, reference: _Reference) -> Scores:
         density=near.density,
         coverage=near.coverage,
         as_requested=100 * (predicted == labels).double().mean().item(),
-        worst_class=right.min().item(),
-        diversity=diversity.mean().item(),
-        least_diverse=diversity.min().item(),
+        worst_class=_least(right),
+        diversity=diversity.nanmean().item(),
+        least_diverse=_least(diversity),
         as_requested_by_class=tuple(right.tolist()),
-        fid_by_class=tuple(fid(real_of[label], features[labels == label]) for label in classes),
+        fid_by_class=tuple(_class_fid(real_of[label], features[labels == label]) for label in classes),
         diversity_by_class=tuple(diversity.tolist()),
         confusion=tuple(map(tuple, confusion.tolist())),
     )
+
+
+def _least(values: Tensor) -> float:
+    """The least of those that are known."""
+    return values.nan_to_num(torch.inf).min().item() if not values.isnan().all() else torch.nan
+
+
+def _class_fid(real: Tensor, fake: Tensor) -> float:
+    return fid(real, fake) if min(len(real), len(fake)) > 1 else torch.nan

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from math import isnan
 from statistics import fmean, stdev
 from typing import Any
 
@@ -10,8 +11,13 @@ import torch
 
 @dataclass(frozen=True)
 class Scores:
-    """What a classifier says about `count` images beside as many real test images. ↓ lower is better, ↑ higher is."""
+    """What a classifier says about `count` images beside as many real test images. ↓ lower is better, ↑ higher is.
 
+    Of a class without two images on either side, what cannot be said is NaN, and left out of means and extremes.
+    """
+
+    dataset: str
+    """the data set whose images they are compared with"""
     count: int
     """images measured, for each seed"""
     real_count: int
@@ -74,12 +80,21 @@ class Scores:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
         times = f" × {self.seeds} seeds" if self.seeds > 1 else ""
-        compared = f"{self.count:,} images{times} beside {self.real_count:,} test images"
+        fewer = f" (real: {self.real.count:,} training images)" if self.real and self.real.count != self.count else ""
+        compared = f"{self.count:,} images{times}{fewer} beside {self.real_count:,} test images of {self.dataset}"
         return "\n".join([*lines, f"{compared}; classifier {self.classifier}"])
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain numbers, lists and dicts, for JSON."""
-        return asdict(self)
+        """The same as plain numbers, lists and dicts, for JSON; None for NaN, which JSON does not know."""
+        return _plain(asdict(self))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and isnan(value) else value
 
 
 # The scores of the table: field → (its title, how it is printed)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from cgan_lib.data import resize, to_unit
-from cgan_lib.errors import UserError
+from cgan_lib.errors import UserError, shown
 from cgan_lib.models.layers import ConditionalGenerator
-from cgan_lib.sampling import generate, latents
+from cgan_lib.sampling import generate, generator_config, latents
 
 SEEN_FROM = 2.0  # how far along a direction, both ways, its effect is measured
 SLIDERS = 4
@@ -177,11 +177,11 @@ def find_latent(
     """
     if steps < 1 or starts < 1:
         raise UserError(f"steps {steps} and starts {starts} must be at least 1.")
-    target = _target(image, generator.config)  # (1, C, H, W) in [-1, 1]
+    target = _target(image, generator_config(generator))  # (1, C, H, W) in [-1, 1]
     z = _nearest(generator, target, label, starts)  # (starts, latent_dim)
-    device = next(generator.parameters()).device
-    z, target = z.to(device).requires_grad_(), target.to(device)
-    labels = torch.full((len(z),), label, device=device)
+    like = next(generator.parameters(), z)  # its device and precision
+    z, target = z.to(like.device).requires_grad_(), target.to(like.device)
+    labels = torch.full((len(z),), int(label), device=like.device)
     shell = generator.config["latent_dim"] ** 0.5
     adam = torch.optim.Adam([z], lr=lr)
     training = generator.training
@@ -189,7 +189,7 @@ def find_latent(
     try:
         with torch.enable_grad():
             for _ in range(steps):
-                difference = (generator(z, labels) - target).square().mean((1, 2, 3))  # (starts,)
+                difference = (generator(z.to(like), labels).float() - target).square().mean((1, 2, 3))  # (starts,)
                 too_far = (z.norm(dim=1) / shell - 1).square()
                 loss = (difference + 0.1 * too_far).sum()  # a sum: no start has a say in another's way
                 (z.grad,) = torch.autograd.grad(loss, [z])  # of z alone: the generator's weights stay as they are
@@ -205,10 +205,11 @@ def find_latent(
 
 def _target(image: Tensor, config: dict[str, int]) -> Tensor:
     """An image uint8 (C,H,W) as the generator would have to draw it: (1, C, image_size, image_size) in [-1, 1]."""
-    if image.dtype != torch.uint8 or image.ndim != 3 or len(image) != config["channels"]:
+    shape = tuple(image.shape) if isinstance(image, Tensor) and image.dtype == torch.uint8 else ()
+    if len(shape) != 3 or shape[0] != config["channels"] or 0 in shape:
+        given = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else shown(image)
         raise UserError(
-            f"the image must be uint8 ({config['channels']}, H, W), got {image.dtype} {tuple(image.shape)}: "
-            "take one from load_data(…).images."
+            f"the image must be uint8 ({config['channels']}, H, W), got {given}: take one from load_data(…).images."
         )
     return to_unit(resize(image[None].cpu(), config["image_size"]))
 

@@ -25,7 +25,7 @@ ORDER = (
         "weights",
         "training",
     ),
-    *("figures", "evaluation", "runs", "studio", "publish", "service", "course", "cli", "__main__"),
+    *("figures", "evaluation", "runs", "studio", "publish", "service", "course", "console", "cli", "__main__"),
 )
 FILES = sorted(path for path in LIBRARY.rglob("*.py") if path != LIBRARY / "__init__.py")
 MOST_LINES = 300

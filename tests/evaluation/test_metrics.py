@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import cgan_lib.evaluation.metrics as metrics
+from cgan_lib import UserError
 from cgan_lib.evaluation.metrics import fid, inception_score, kid, neighbourhoods, spread
 
 
@@ -223,5 +224,15 @@ def test_an_outlier_among_the_fakes_is_alone_and_one_among_the_real_images_flatt
 
 def test_spread_is_the_mean_distance_between_two_of_a_class():
     features = torch.tensor([[0.0, 0.0], [9.0, 9.0], [3.0, 4.0], [9.0, 9.0], [9.0, 11.0]])
-    assert spread(features, torch.tensor([0, 1, 0, 1, 1])).tolist() == pytest.approx([5, (0 + 2 + 2) / 3])
-    assert spread(features, torch.tensor([1, 0, 1, 0, 0])).tolist() == pytest.approx([(0 + 2 + 2) / 3, 5])
+    assert spread(features, torch.tensor([0, 1, 0, 1, 1]), 2).tolist() == pytest.approx([5, (0 + 2 + 2) / 3])
+    of_four = spread(features, torch.tensor([3, 0, 3, 0, 1]), 4).tolist()  # one of class 1, none of class 2
+    assert of_four == pytest.approx([0, math.nan, math.nan, 5], nan_ok=True)
+
+
+@pytest.mark.parametrize(("score", "least"), [(fid, 2), (kid, 4), (neighbourhoods, 6)])
+def test_too_few_images_for_a_score_are_refused_with_how_many_it_needs(score, least):
+    enough, few = normal(least, 3, 1), normal(least - 1, 3, 2)
+    assert score(enough, enough) is not None
+    for sets in ((enough, few), (few, enough)):
+        with pytest.raises(UserError, match=f"needs {least} images or more on both sides, got {least - 1}"):
+            score(*sets)

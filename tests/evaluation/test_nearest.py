@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cgan_lib import load_data
+from cgan_lib import UserError, load_data
 from cgan_lib.data import ImageData
 from cgan_lib.evaluation import nearest, nearest_real
 
@@ -43,3 +43,26 @@ def test_a_colour_image_is_not_compared_with_itself_in_grey():
     assert [value.item() for value in nearest_real(red, data)] == [1, 0]
     only_red = ImageData("red", red, torch.tensor([0]), ("red",))
     assert nearest_real(255 - red, only_red)[1].item() == pytest.approx(3**0.5 * 28)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        torch.zeros(2, 1, 28, 28),
+        torch.zeros(2, 28, 28).byte(),
+        torch.zeros(2, 3, 28, 28).byte(),
+        torch.zeros(0, 1, 28, 28).byte(),
+        torch.zeros(2, 1, 28, 30).byte(),
+        "images",
+        None,
+    ],
+)
+def test_what_are_no_such_images_is_refused(digits, images):
+    with pytest.raises(UserError, match=r"images must be .*uint8"):
+        nearest_real(images, digits)
+
+
+def test_arrays_and_real_images_that_are_not_square_will_do(digits):
+    assert nearest_real(digits.images[:3].numpy(), digits)[0].tolist() == [0, 1, 2]
+    wide = ImageData("wide", torch.arange(2 * 8 * 4).view(2, 1, 8, 4).byte(), torch.tensor([0, 1]), ("a", "b"))
+    assert nearest_real(wide.resized(8).images, wide)[0].tolist() == [0, 1]

@@ -1,6 +1,7 @@
 """Scores tell right from wrong and many from few: seen on generators whose faults are known."""
 
 import copy
+import math
 from statistics import fmean
 
 import pytest
@@ -22,11 +23,13 @@ from cgan_lib.evaluation.classifier import accuracy, fingerprint, read
 from cgan_lib.evaluation.metrics import fid, neighbourhoods
 from cgan_lib.evaluation.protocol import learned_from
 from cgan_lib.evaluation.samples import generate_like, spread_labels
-from cgan_lib.evaluation.scores import mean_over_seeds
+from cgan_lib.evaluation.scores import ROWS, mean_over_seeds
 from cgan_lib.models import MODELS
 from cgan_lib.recipes import SAMPLES, SEEDS
 
 COUNT = 250
+
+pytestmark = pytest.mark.filterwarnings("ignore:FID of .* images is a rough number")
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +292,7 @@ def test_images_from_elsewhere_score_what_they_score_when_a_generator_makes_them
     fakes = generate_like(generator, unseen, 150, seed=4)
     scores = evaluate(generator, "digits", count=150, seed=4)
     assert evaluate_images(fakes.images, fakes.labels, "digits") == scores
-    assert evaluate_images(fakes.images, fakes.labels.tolist(), "digits") == scores
+    assert evaluate_images(fakes.images.numpy(), fakes.labels.tolist(), "digits") == scores
 
 
 def test_images_from_elsewhere_may_be_in_any_order(digits):
@@ -311,9 +314,13 @@ def test_a_few_images_from_elsewhere_are_compared_with_a_hundred(digits):
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (torch.zeros(100, 1, 28, 28), torch.arange(100) % 10, "images must be uint8 of shape .100, 1, height, width"),
+        (torch.zeros(100, 1, 28, 28), torch.arange(100) % 10, "images must be uint8 of shape .100, 1, side, side"),
         (torch.zeros(100, 28, 28).byte(), torch.arange(100) % 10, "got torch.uint8 of shape .100, 28, 28"),
         (torch.zeros(100, 3, 28, 28).byte(), torch.arange(100) % 10, "got torch.uint8 of shape .100, 3, 28, 28"),
+        (torch.zeros(100, 1, 32, 28).byte(), torch.arange(100) % 10, "got torch.uint8 of shape .100, 1, 32, 28"),
+        (torch.zeros(100, 1, 0, 0).byte(), torch.arange(100) % 10, "got torch.uint8 of shape .100, 1, 0, 0"),
+        ([["a"]], torch.arange(100) % 10, "images must be a tensor uint8"),
+        (torch.zeros(100, 1, 28, 28).byte(), torch.eye(10).repeat(10, 1), "labels must be a list of classes"),
         (torch.zeros(99, 1, 28, 28).byte(), torch.arange(100) % 10, "for 100 labels, got .* .99, 1, 28, 28"),
         (torch.zeros(100, 1, 28, 28).byte(), torch.arange(100) % 9, "class 9 has 0 images: give 2 or more of each"),
         (torch.zeros(19, 1, 28, 28).byte(), torch.arange(19) % 10, "class 9 has 1 images: give 2 or more of each"),
@@ -410,5 +417,109 @@ def test_what_cannot_be_measured_is_refused_with_the_way_out(generator, measure)
     with pytest.raises(UserError, match="Linear has no `config`"):
         measure(torch.nn.Linear(1, 1), "digits", count=100)
     if measure is evaluate:
-        with pytest.raises(UserError, match="seeds 0 must be at least 1"):
-            measure(generator, "digits", count=100, seeds=0)
+        for seeds in (0, 10**9):
+            with pytest.raises(UserError, match=f"seeds {seeds} must be at least 1 and at most 100"):
+                measure(generator, "digits", count=100, seeds=seeds)
+
+
+@pytest.mark.parametrize("count", [0, 99, 10**9])
+def test_the_real_row_has_bounds_too(count):
+    with pytest.raises(UserError, match=f"count {count} is too (few|many)"):
+        real_scores("digits", count)
+
+
+def test_a_generator_that_has_diverged_is_not_scored(generator):
+    with pytest.raises(UserError, match="gives numbers that are NaN or infinite, not images"):
+        evaluate(Diverging(generator), "digits", count=100)
+
+
+class Diverging(torch.nn.Module):
+    """A generator with one pixel that is no number."""
+
+    def __init__(self, generator):
+        super().__init__()
+        self.generator, self.config = generator, generator.config
+
+    def forward(self, z, labels):
+        images = self.generator(z, labels).clone()
+        images[-1, 0, 14, 14] = torch.nan
+        return images
+
+
+# --- what it is measured against
+
+
+def test_a_generator_is_measured_against_what_it_was_trained_on(generator):
+    trained = copy.deepcopy(generator)
+    trained.dataset = "digits"
+    scores = evaluate(trained, count=100)
+    assert scores == evaluate(generator, "digits", count=100)
+    assert (scores.dataset, scores.real.dataset) == ("digits", "digits")
+    assert "test images of digits" in scores.table()
+    trained.dataset = "pets"
+    with pytest.raises(UserError, match=r"trained on 'pets', which is none of the data sets here: .*\(mnist, "):
+        evaluate(trained, count=100)
+
+
+# --- few and rare images
+
+
+@pytest.fixture
+def data(monkeypatch, digits, unseen):
+    """A function: from now on, these are the training and test images."""
+
+    def set_data(training=digits, test=unseen):
+        monkeypatch.setattr(protocol, "load_data", lambda name, train=True: training if train else test)
+
+    return set_data
+
+
+def rows(labels, *, counts):
+    """Positions with so many images of each class in `counts`, and all of the others."""
+    kept = [(labels == label).nonzero().flatten()[: counts.get(label)] for label in range(10)]
+    return torch.cat(kept)
+
+
+def test_fewer_images_than_features_are_said_to_make_fid_rough(generator, recwarn):
+    evaluate(generator, "digits", count=128)
+    (warning,) = recwarn.list
+    assert str(warning.message).startswith("FID of 128 images is a rough number, and too high: their 128 features")
+    assert warning.filename == __file__
+    recwarn.clear()
+    evaluate(generator, "digits", count=129)
+    assert not recwarn.list
+
+
+def test_fewer_real_images_than_asked_for_are_said(generator, data, digits):
+    with pytest.warns(UserWarning, match="digits has only 297 test images for the 300 measured") as warned:
+        evaluate(generator, "digits", count=300)
+    assert not any("real row" in str(each.message) for each in warned)
+    data(training=digits.take(slice(150)))
+    with pytest.warns(UserWarning, match="only 297 test and 150 training images for the 300 .*FID of the real row"):
+        scores = evaluate(generator, "digits", count=300)
+    assert (scores.count, scores.real.count) == (300, 150)
+
+
+@pytest.mark.parametrize("there", [0, 1])
+def test_a_class_that_is_rare_in_the_test_images_is_named_and_left_out(generator, data, unseen, there):
+    data(test=unseen.take(rows(unseen.labels, counts={7: there})))
+    with pytest.warns(
+        UserWarning, match=rf"need two images of it, and leave out class 7 \(7: {there} real, {there} meas"
+    ):
+        scores = evaluate(generator, "digits", count=len(unseen.take(rows(unseen.labels, counts={7: there}))))
+    assert math.isnan(scores.fid_by_class[7])
+    assert math.isnan(scores.diversity_by_class[7])
+    others = [value for label, value in enumerate(scores.diversity_by_class) if label != 7]
+    assert (scores.diversity, scores.least_diverse) == pytest.approx((fmean(others), min(others)))
+    assert all(math.isfinite(getattr(scores, name)) for name in ROWS if name != "gan_train")
+    assert sum(scores.confusion[7]) == there
+
+
+def test_five_real_images_are_too_few_to_measure_with(generator, data, digits, unseen):
+    for few in (dict(test=unseen.take(slice(5))), dict(training=digits.take(slice(5)))):
+        data(**few)
+        with pytest.raises(UserError, match=r"digits has 5 (test|training) images: 6 are the least to measure with"):
+            evaluate(generator, "digits", count=100)
+    data(test=unseen.take(slice(6)))
+    with pytest.warns(UserWarning, match="leave out class"):
+        assert math.isfinite(evaluate(generator, "digits", count=100).fid)

@@ -1,6 +1,7 @@
 """How scores are written: as a sentence, as a table, as JSON; and their mean over seeds."""
 
 import json
+import math
 from dataclasses import fields, replace
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from cgan_lib.evaluation.scores import ROWS, Scores, mean_over_seeds
 
 SCORES = Scores(
+    dataset="digits",
     count=2000,
     real_count=1500,
     seeds=2,
@@ -56,7 +58,7 @@ def test_the_table_has_every_score_beside_the_real_one_and_the_deviation_over_se
         "GAN-train ↑               90.00%       –    1.25%",
         "diversity in a class       0.734   0.734",
         "  least diverse class      0.600   0.600",
-        "2,000 images × 2 seeds beside 1,500 test images; classifier 0123456789ab",
+        "2,000 images × 2 seeds beside 1,500 test images of digits; classifier 0123456789ab",
     ]
     assert set(ROWS) == {field.name for field in fields(Scores) if field.type in (float, float | None)}
 
@@ -66,7 +68,17 @@ def test_the_table_of_one_seed_has_no_deviation_and_that_of_real_images_no_real_
     assert header.split() == ["fakes", "real"]
     assert all(row.endswith(" –") for row in rows)
     assert not any(row.startswith("GAN-train") for row in rows)  # it was not asked for
-    assert last == "2,000 images beside 1,500 test images; classifier 0123456789ab"
+    assert last == "2,000 images beside 1,500 test images of digits; classifier 0123456789ab"
+
+
+def test_the_table_says_when_there_were_fewer_real_images_than_fakes():
+    last = replace(BESIDE_REAL, real=replace(REAL, count=1500)).table().split("\n")[-1]
+    assert last.startswith("2,000 images × 2 seeds (real: 1,500 training images) beside 1,500 test images of digits;")
+
+
+def test_what_is_not_known_is_null_in_json():
+    unknown = replace(SCORES, fid_by_class=(20.0, math.nan))
+    assert json.loads(json.dumps(unknown.to_dict(), allow_nan=False))["fid_by_class"] == [20, None]
 
 
 def test_scores_survive_json():

@@ -310,6 +310,9 @@ def test_more_starts_and_more_steps_find_better(loud):
         (BLACK[0], {}, "must be uint8"),
         (BLACK.expand(3, -1, -1), {}, r"got torch.uint8 \(3, 28, 28\)"),
         (BLACK[None], {}, "must be uint8"),
+        (BLACK[:, :0], {}, "must be uint8"),
+        (BLACK.numpy(), {}, "must be uint8"),
+        (None, {}, r"must be uint8 .* got None"),
         *((BLACK, dict(label=label), f"label {label} is no class") for label in (4, -1)),
         *((BLACK, {name: 0}, f"{name} 0") for name in ("steps", "starts")),
     ],
@@ -317,3 +320,9 @@ def test_more_starts_and_more_steps_find_better(loud):
 def test_what_cannot_be_looked_for_is_an_error(loud, image, options, message):
     with pytest.raises(UserError, match=message):
         find_latent(loud, image, **dict(label=0) | options)
+
+
+def test_an_image_is_found_by_a_generator_of_half_precision_too():
+    found = find_latent(MODELS["bce"].generator(base_channels=8).bfloat16().eval(), BLACK, 2, steps=3)
+    assert found.z.dtype == torch.float32
+    assert 0 < found.error < 255
