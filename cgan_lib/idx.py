@@ -149,11 +149,12 @@ def _letters(path: Path) -> str:
 
 def _told(root: Path, class_name: str, names: list[str], found: dict[str, Path]) -> str:
     """What was looked for below `$CGAN_DATA`, and what was found."""
-    missing = " and ".join(name for name in names if name not in found)
-    places = sorted({str(path.parent) for path in found.values()}) or map(str, _folders(root, class_name) or [root])
+    missing = ", ".join(name for name in names if name not in found)
+    where = " and ".join(sorted({str(path.parent) for path in found.values()}))
+    places = where or f"{class_name}/raw, {class_name}, raw and the folder itself"
     content = sorted(path.name for path in root.iterdir())
     there = ", ".join(content[:8]) + (", …" if len(content) > 8 else "") or "nothing"
-    return f"CGAN_DATA is {root}, with {there}; looked for {missing} (.idx or .gz will do) in {' and '.join(places)}"
+    return f"CGAN_DATA is {root}, with {there}; looked for {missing} (.idx or .gz will do) in {places}"
 
 
 def _download(source: "type[MNIST]", root: Path, name: str, missing: str) -> None:
