@@ -165,7 +165,7 @@ def test_where_cgan_data_holds_no_mnist_it_is_said_what_is_there_and_no_digits_s
     monkeypatch.setenv("CGAN_DATA", str(home / "empty"))
     with pytest.raises(
         UserError,
-        match=r"CGAN_DATA is .*empty, with nothing; looked for train-images.* in MNIST/raw, MNIST, raw and the folder itself",
+        match=r"CGAN_DATA is .*empty, with nothing; looked for .* in MNIST/raw, MNIST, raw and the folder itself",
     ):
         load_data("mnist")
     assert load_data("digits").name == "digits"  # when they are asked for
