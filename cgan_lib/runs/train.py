@@ -99,7 +99,7 @@ def _locked(folder: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno not in NO_LOCKS:
             raise unwritable(folder / ".lock", error) from error
         warnings.warn(
-            f"{short(folder)} lies where files cannot be locked: see that no one else trains it.", stacklevel=4
+            f"{short(folder)} lies where files cannot be locked: see that nobody else trains it.", stacklevel=4
         )
     try:
         yield

@@ -225,9 +225,11 @@ def test_a_second_process_on_the_same_run_is_refused_while_the_first_one_trains(
     folder = home / "logs" / "digits" / "bce" / "ci"
     first = nursery.start(home, "never", recipe="bce", steps=100_000, **tiny, **RHYTHM)
     wait_for(lambda: checkpoints(folder / "checkpoints"))
-    with pytest.raises(UserError, match="another process is training logs/digits/bce/ci"):
-        train("bce", steps=100_000, **tiny, **RHYTHM)
-    os.kill(first, signal.SIGKILL)
+    try:
+        with pytest.raises(UserError, match="another process is training logs/digits/bce/ci"):
+            train("bce", steps=100_000, **tiny, **RHYTHM)
+    finally:
+        os.kill(first, signal.SIGKILL)
     assert nursery.end() == -9  # the first was not disturbed
     step = newest_state(folder)["step"]
     assert train("bce", steps=step + 1, **tiny, **RHYTHM).step == step + 1  # nor does its lock outlive it
