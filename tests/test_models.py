@@ -147,7 +147,23 @@ LOUDNESS = {
 }
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", LOUDNESS)
+@pytest.mark.parametrize("wrong", [(1, 24, 24), (1, 28, 32), (3, 28, 28), (1, 28)], ids=str)
+def test_discriminators_refuse_other_images_and_say_what_they_read(model, wrong):
+    discriminator = MODELS[model].discriminator(base_channels=8, image_size=28)
+    with pytest.raises(UserError, match=r"reads \(N, 1, 28, 28\), got \(2, .*image_size=28"):
+        discriminator(torch.zeros(2, *wrong), torch.zeros(2, dtype=torch.long))
+
+
+@pytest.mark.parametrize("model", LOUDNESS)
+@pytest.mark.parametrize("size", [30, 4, 0])
+def test_sizes_that_two_strides_do_not_divide_are_refused(model, size):
+    for network in (MODELS[model].generator, MODELS[model].discriminator):
+        with pytest.raises(UserError, match=f"image_size {size} .*(multiple of 4, at least 8|from 1 to)"):
+            network(image_size=size)
+
+
+@pytest.mark.parametrize("model", LOUDNESS)
 def test_labels_start_as_loud_as_each_family_can_bear(model):
     torch.manual_seed(0)
     networks = MODELS[model].generator(num_classes=200), MODELS[model].discriminator(num_classes=200)

@@ -134,11 +134,12 @@ def test_what_comes_back_knows_its_data_set_and_its_classes(clothes, tmp_path):
         assert same_bits(loaded, clothes)
 
 
-def test_a_generator_in_training_and_that_of_a_run_know_what_they_draw(finished, digits, tiny, monkeypatch):
-    trainer = Trainer(get_recipe("bce", **tiny), replace(digits, name="clothes", class_names=CLOTHES))
+def test_a_generator_in_training_and_that_of_a_run_know_what_they_draw(finished, digits, tiny):
+    clothes = replace(digits, name="clothes", class_names=CLOTHES)
+    trainer = Trainer(get_recipe("bce", **tiny), clothes)
     for generator in (trainer.generator, trainer.averaged):
         assert (generator.dataset, generator.class_names) == ("clothes", CLOTHES)
-    monkeypatch.setitem(DATASETS, "digits", (None, CLOTHES))  # as if it had been a run on clothes
+    write_about(finished.folder, about("ci", clothes))  # as if it had been a run on clothes
     run = open_run(finished.folder)
     for generator in (run.generator, run.last_generator(), open_source(finished.folder).generator):
         assert (generator.dataset, generator.class_names) == ("digits", CLOTHES)
@@ -273,8 +274,8 @@ def test_the_architecture_needs_torch_alone_and_refuses_what_the_library_refuses
     assert source.startswith(f'"""The generator {MODELS[model].generator.__name__} of cgan_lib')
     space = {"__name__": "cgan_architecture"}
     exec(source, space)
-    with pytest.raises(space["UserError"], match=r"image_size 30 .*multiple of 4"):
-        space[MODELS[model].generator.__name__](image_size=30)
+    with pytest.raises(space["UserError"], match="base_channels 3 must be a multiple"):
+        space[MODELS[model].generator.__name__](base_channels=3)
 
 
 # --- in the way of Hugging Face
