@@ -27,6 +27,7 @@ from cgan_lib.models import MODELS, BCEGenerator
 from cgan_lib.publish import architecture, publish
 from cgan_lib.publish import folder as publisher
 from cgan_lib.runs import open_source
+from cgan_lib.runs.about import about, write_about
 from cgan_lib.sampling import grid_inputs, tile
 from cgan_lib.training import Trainer
 
