@@ -6,7 +6,7 @@ These data sets are small (MNIST: 47 MB), so there is no DataLoader: a batch is 
 import hashlib
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
@@ -21,14 +21,6 @@ from cgan_lib.idx import OfflineError, read_part
 DIGITS = tuple("0123456789")
 CLOTHES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
 KANA = ("お", "き", "す", "つ", "な", "は", "ま", "や", "れ", "を")
-
-# name: (class in torchvision.datasets, names of the classes); `digits` comes with scikit-learn
-DATASETS: dict[str, tuple[str | None, tuple[str, ...]]] = {
-    "mnist": ("MNIST", DIGITS),
-    "fashion_mnist": ("FashionMNIST", CLOTHES),
-    "kmnist": ("KMNIST", KANA),
-    "digits": (None, DIGITS),
-}
 MOST_BYTES = 2**32  # of a data set in memory
 
 
@@ -190,12 +182,14 @@ def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) 
         raise unknown("data set", name, DATASETS)
     source, class_names = DATASETS[name]
     try:
-        data = _from_files(name, source, class_names, train) if source else _embedded_digits(train)
+        images, labels = source(train) if callable(source) else _from_files(name, source, class_names, train)
     except OfflineError as error:
         if name != "mnist" or os.environ.get("CGAN_DATA"):  # who says where the data are does not want others
             raise
         warnings.warn(f"{error} Using the embedded 8×8 digits instead.", stacklevel=2)
-        data = _embedded_digits(train)
+        name, class_names = "digits", DIGITS
+        images, labels = _embedded_digits(train)
+    data = ImageData(name, images, labels, class_names)
     if train:
         check_classes(data)
     return data.resized(image_size)
@@ -204,16 +198,22 @@ def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) 
 load = load_data  # its name in notebooks that are already in circulation; goes with 1.0
 
 
-def _from_files(name: str, class_name: str, class_names: tuple[str, ...], train: bool) -> ImageData:
+def _from_files(name: str, class_name: str, class_names: tuple[str, ...], train: bool) -> tuple[Tensor, Tensor]:
     from torchvision import datasets
 
-    images, labels, folder = read_part(getattr(datasets, class_name), name, train)
+    source = getattr(datasets, class_name)
+    if not isinstance(vars(source).get("resources"), list):  # EMNIST, for one, has inherited the addresses of MNIST
+        raise UserError(
+            f"{name}: torchvision's {class_name} is not read from four files as MNIST is: in DATASETS, give a function "
+            "in place of its name, that returns images and labels."
+        )
+    images, labels, folder = read_part(source, name, train)
     if len(images) != len(labels) or labels.max() >= len(class_names):
         raise UserError(f"the images and labels in {folder} do not belong together: delete them, and get them again.")
-    return ImageData(name, images.unsqueeze(1), labels.long(), class_names)
+    return images.unsqueeze(1), labels.long()
 
 
-def _embedded_digits(train: bool) -> ImageData:
+def _embedded_digits(train: bool) -> tuple[Tensor, Tensor]:
     """scikit-learn's 1,797 real handwritten digits at 8×8: 1,500 to train on and 297 to test with."""
     from sklearn.datasets import load_digits
 
@@ -222,7 +222,7 @@ def _embedded_digits(train: bool) -> ImageData:
     order = order[:1500] if train else order[1500:]
     images = torch.from_numpy(digits.images).float().mul(255 / 16).round().to(torch.uint8)  # (1797, 8, 8)
     labels = torch.from_numpy(digits.target).long()
-    return ImageData("digits", images[order].unsqueeze(1), labels[order], DIGITS)
+    return images[order].unsqueeze(1), labels[order]
 
 
 def resize(images: Tensor, size: int) -> Tensor:
@@ -237,3 +237,13 @@ def resize(images: Tensor, size: int) -> Tensor:
         for chunk in images.split(4096)
     ]
     return torch.cat(resized)
+
+
+# name: (where it comes from, names of the classes). It comes from a class in torchvision.datasets with four files as
+# MNIST has, or from a function of your own, `read(train: bool)` → images uint8 (N,C,H,W) and labels int64 (N,)
+DATASETS: dict[str, tuple[str | Callable[[bool], tuple[Tensor, Tensor]], tuple[str, ...]]] = {
+    "mnist": ("MNIST", DIGITS),
+    "fashion_mnist": ("FashionMNIST", CLOTHES),
+    "kmnist": ("KMNIST", KANA),
+    "digits": (_embedded_digits, DIGITS),
+}

@@ -494,3 +494,20 @@ def test_a_mirror_that_stalls_in_the_middle_does_not_hang(serve, monkeypatch):
         load_data("mnist")
     given_up.set()
     assert socket.getdefaulttimeout() == before
+
+
+def test_data_of_ones_own_are_a_function_in_the_registry(monkeypatch):
+    def read(train):
+        labels = torch.arange(26).repeat(4 if train else 1)
+        return labels.to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 20, 20), labels
+
+    monkeypatch.setitem(DATASETS, "letters", (read, tuple("abcdefghijklmnopqrstuvwxyz")))
+    data, test = load_data("letters"), load_data("letters", train=False, image_size=20)
+    assert (data.name, len(data), data.num_classes, data.image_size) == ("letters", 104, 26, 28)
+    assert torch.equal(test.images[:, 0, 0, 0], torch.arange(26, dtype=torch.uint8))
+
+
+def test_a_class_of_torchvision_that_has_not_the_files_of_mnist_is_not_taken_for_it(home, monkeypatch):
+    monkeypatch.setitem(DATASETS, "emnist", ("EMNIST", tuple("abcdefghijklmnopqrstuvwxyz")))
+    with pytest.raises(UserError, match=r"emnist: torchvision's EMNIST is not read from four files .* give a function"):
+        load_data("emnist")

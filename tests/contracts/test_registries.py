@@ -15,7 +15,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from torchvision import datasets
 
 from cgan_lib import RECIPES, Recipe, UserError, load_data, load_generator
-from cgan_lib.data import DATASETS
+from cgan_lib.data import DATASETS, ImageData
 from cgan_lib.losses import LOSSES, input_gradient
 from cgan_lib.models import MODELS
 from cgan_lib.models.layers import Dropout
@@ -322,7 +322,15 @@ def test_every_model_trains_with_every_loss_that_it_takes_in_every_precision(mod
 # --- data sets
 
 
-@pytest.mark.parametrize("name", [name for name, (class_name, _) in DATASETS.items() if class_name])
-def test_data_sets_exist_in_torchvision_and_every_class_has_a_name(name):
-    class_name, class_names = DATASETS[name]
-    assert len(getattr(datasets, class_name).classes) == len(class_names) == len(set(class_names))
+@pytest.mark.parametrize("name", DATASETS)
+def test_data_sets_come_from_torchvision_or_a_function_and_every_class_has_a_name(name):
+    source, class_names = DATASETS[name]
+    assert len(class_names) == len(set(class_names)), "two classes have the same name"
+    if callable(source):
+        for train in (True, False):
+            images, labels = source(train)
+            assert ImageData(name, images, labels, class_names).num_classes == len(labels.unique()), (
+                "a class is missing"
+            )
+    else:
+        assert len(getattr(datasets, source).classes) == len(class_names), "name every class, in order"
