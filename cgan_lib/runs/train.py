@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from cgan_lib.data import check_batch_size, load_data
 from cgan_lib.errors import UserError
+from cgan_lib.evaluation.samples import LEAST_COUNT
 from cgan_lib.files import remove_partials, unwritable, write_atomically
 from cgan_lib.paths import make_folder, short
 from cgan_lib.recipes import QUICK_SAMPLES, Recipe, check_profile, current_profile, get_recipe
@@ -38,6 +39,8 @@ def train(
 ) -> Run:
     """Train a recipe, or go on with it: the same call again resumes where the run stands (on one CPU: bit for bit).
 
+    Ctrl-C, SIGTERM and SIGHUP end it after the step at hand, which is saved; `stopped_by` of the run says which did.
+
     `run` names the run folder (default: the profile); `profile` is ci, demo or full (default: `$CGAN_PROFILE` or
     demo); `changes` are fields of the recipe, such as `lr=1e-3` or `steps=500`; `live` draws curves and samples
     into the notebook while it trains.
@@ -54,7 +57,7 @@ def train(
     check_batch_size(data, recipe.batch_size)
     recipe = recipe.replace(dataset=data.name)  # the embedded digits, when MNIST cannot be reached
     steps = recipe.length(profile, len(data))
-    scorer = Scorer(score, recipe.dataset, QUICK_SAMPLES[profile])
+    scorer = Scorer(score, recipe.dataset, max(QUICK_SAMPLES[profile], LEAST_COUNT * data.num_classes))
     folder = run_folder(data.name, recipe.name, run or profile)
     known = about(folder.name, data)
     _refuse_other_recipe(folder, recipe)

@@ -14,6 +14,7 @@ from cgan_lib.data import DATASETS, ImageData
 from cgan_lib.models import MODELS
 from cgan_lib.runs.about import FILE
 from cgan_lib.runs.checkpoint import save_checkpoint
+from cgan_lib.weights import facts
 
 GRIDS = [f"fake_images_steps_0000{step}.png" for step in ("00", "20", "40")]
 
@@ -112,6 +113,14 @@ def test_the_names_of_the_classes_are_those_of_the_data_that_were_learned_from(s
         load_generator(run.folder / "generator.safetensors"),
     ):
         assert (generator.dataset, generator.class_names) == ("shapes", ("ring", "bar", "dot"))
+
+
+def test_many_classes_are_measured_on_as_many_images_as_that_takes(shapes, monkeypatch):
+    monkeypatch.setattr("cgan_lib.evaluation.classifier.EPOCHS", 0)
+    monkeypatch.setattr("cgan_lib.evaluation.classifier.LEAST_STEPS", 3)
+    data = three_shapes(per_class=(20,) * 26, classes=tuple("abcdefghijklmnopqrstuvwxyz"))
+    run = shapes(data, steps=2, score="fid")  # 100 images, in this profile, for fewer classes
+    assert json.loads(facts(run.best)["protocol"])["images"] == 260
 
 
 @pytest.mark.parametrize(
