@@ -262,15 +262,16 @@ def _export(source: Source, target: Annotated[Positional[Path], tyro.conf.arg(me
         print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
 
 
-def _serve(source: Source, host: str = "127.0.0.1", port: int = 8000) -> None:
+def _serve(source: Source, host: str = "127.0.0.1", port: int = 8000, allow_host: tuple[str, ...] = ()) -> None:
     """A page, and an HTTP service, that make the images asked for; Ctrl-C stops it.
 
     Args:
         host: who can reach it: 127.0.0.1 this machine alone, 0.0.0.0 the whole network
         port: 0 takes one that is free
+        allow_host: names, besides --host, that it may be reached by, such as that of a proxy; '*' for every name
     """
     generator, name, _ = open_source(source)
-    serve(generator, name, host, port)
+    serve(generator, name, host, port, allow_host)
 
 
 COMMANDS: dict[str, Callable[..., int | None]] = {

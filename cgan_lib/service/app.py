@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Annotated, Any
 
-from fastapi import Body, FastAPI, Request
+from fastapi import Body, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 from starlette.requests import ClientDisconnect
 
 from cgan_lib.models.layers import ConditionalGenerator
@@ -38,7 +39,7 @@ REFUSALS = {
     415: "the body is not declared as JSON",
     422: "a reason for each field that is wrong",
     500: "the picture could not be made",
-    503: "too many images are waiting; Retry-After says for how many seconds",
+    503: "too many images are waiting, Retry-After says for how many seconds; or the service has not started",
 }
 ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
@@ -56,7 +57,8 @@ def create_app(
 ) -> FastAPI:
     """The service of a generator, for any ASGI server.
 
-    What draws starts with the app's lifespan events: a server, or an app that this one is mounted in, has to send them.
+    What draws starts with the app's lifespan events: a server, or an app that this one is mounted in, has to send them;
+    until then the answer is 503. Which hosts may be asked for is for the server to know, as `serve` does.
     The interactive reference at /docs loads its scripts from a CDN, so it needs a connection; /openapi.json does not.
     """
     directions = slider_directions(generator)
@@ -69,14 +71,28 @@ def create_app(
         value: int = Field(ge=0, le=last, description="the class")
         toward: int | None = Field(None, ge=0, le=last, description="another class")
 
+        @field_validator("toward")
+        @classmethod
+        def _mixable(cls, toward: int | None) -> int | None:
+            if toward is not None and not generator.mixes:
+                raise PydanticCustomError("mixture", "this generator cannot mix classes: ask for one, without `toward`")
+            return toward
+
     @asynccontextmanager
     async def working(app: FastAPI) -> AsyncIterator[None]:
         async with batching(generator, directions, max_waiting) as app.state.batcher:
             yield
+        app.state.batcher = None
 
-    app = FastAPI(title=f"Images of {name}", lifespan=working, exception_handlers=HANDLERS)
+    app = FastAPI(
+        title=f"Images of {name}",
+        lifespan=working,
+        exception_handlers=HANDLERS,
+        redirect_slashes=False,  # it redirects to whatever host was asked for
+    )
+    app.state.batcher = None
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY)
-    examples = {title: {"value": body} for title, body in EXAMPLES.items()}
+    examples = {title: {"value": body} for title, body in EXAMPLES.items() if generator.mixes or "toward" not in body}
 
     @app.post("/gen_images", response_model=ImageAnswer, responses=ANSWERS)
     async def gen_images(
@@ -94,8 +110,9 @@ def create_app(
 
     @app.get("/healthz")
     async def healthz(request: Request) -> dict[str, str | int]:
-        """Whether the service lives, and what it has done: images that wait, forward passes, images drawn."""
-        counts = {key: getattr(_batcher(request), key) for key in ("waiting", "passes", "images")}
+        """Whether the service lives, and what it has done: images that wait, passes over them, images drawn."""
+        batcher = _batcher(request)
+        counts = {key: getattr(batcher, key) for key in ("waiting", "passes", "images")}
         return {"status": "ok", "generator": name, **counts}
 
     @app.get("/studio.json")
@@ -118,10 +135,14 @@ def page_settings(generator: ConditionalGenerator, name: str, directions: Sequen
         **{key: config[key] for key in ("image_size", "channels", "latent_dim")},
         "directions": [{"label": direction.label(number)} for number, direction in enumerate(directions, start=1)],
         "max_grid": MAX_GRID,
+        "mixes": generator.mixes,
     }
 
 
 def _batcher(request: Request) -> Batcher:
+    """`HTTPException` 503 before the service has started and after it has stopped."""
+    if request.app.state.batcher is None:
+        raise HTTPException(503, "the service has not started: its server must send the app its lifespan events")
     return request.app.state.batcher
 
 

@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import socket
+from collections.abc import Sequence
 
 import torch
 import uvicorn
@@ -11,6 +12,7 @@ import uvicorn
 from cgan_lib.errors import UserError
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.service.app import create_app
+from cgan_lib.service.guard import Connection, KnownHosts, check_hosts, is_everywhere
 
 GRACE = 10  # seconds that requests under way have left when the service is stopped
 
@@ -20,17 +22,25 @@ def serve(
     name: str,
     host: str = "127.0.0.1",
     port: int = 8000,
+    allow_hosts: Sequence[str] = (),
 ) -> None:
     """Serve a generator until Ctrl-C or SIGTERM, then finish what is under way; `port` 0 takes one that is free.
 
     Prints one line with the address. Belongs into the main thread of a process of its own: sets how many threads torch
-    uses. `UserError` when it cannot listen there.
+    uses. It answers requests to localhost, to `host` and to `allow_hosts`, see `KnownHosts`. `UserError` when it cannot
+    listen there.
     """
+    check_hosts(allow_hosts)
     listener = _listen(host, port)
     torch.set_num_threads(max((os.cpu_count() or 1) - 1, 1))  # the event loop needs a core too
-    app = create_app(generator, name)
     config = uvicorn.Config(
-        app, ws="none", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE
+        KnownHosts(create_app(generator, name), host, allow_hosts),
+        http=Connection,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
     )
     server = uvicorn.Server(config)
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again at its end: not to die of them then
@@ -44,8 +54,16 @@ def serve(
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    """`UserError` where that cannot be, and for what means every address without saying so, such as "" or "0"."""
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError, UnicodeError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).split(" (while ")[0]
         raise UserError(f"cannot listen on {host}:{port} ({reason}): choose another --host or --port.") from error
+    if is_everywhere(listener.getsockname()[0]) and not is_everywhere(host):
+        listener.close()
+        raise UserError(
+            f"--host {host!r} would listen on every address: 127.0.0.1 is for this machine alone, 0.0.0.0 for the "
+            "whole network."
+        )
+    return listener

@@ -252,6 +252,7 @@ def test_the_page_is_told_about_the_generator(client, generator):
         "latent_dim": 100,
         "directions": [{"label": d.label(number)} for number, d in enumerate(directions(generator, 4), start=1)],
         "max_grid": 10,
+        "mixes": True,
     }
 
 

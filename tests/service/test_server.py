@@ -75,7 +75,7 @@ def test_the_benchmark_takes_no_refusal_for_a_picture(port):
 def test_a_body_without_end_is_refused_and_the_connection_closed(port):
     chunk = b"1000\r\n" + 4096 * b" " + b"\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-        head = "POST /gen_images HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+        head = "POST /gen_images HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
         for _ in range(5):
             connection.sendall(chunk)
@@ -131,16 +131,16 @@ def served(monkeypatch):
 
 
 def test_the_command_serves_a_run_under_the_name_of_its_recipe(finished, served):
-    assert main(["serve", str(finished.folder), "--host", "0.0.0.0", "--port", "123"]) == 0
+    assert main(["serve", str(finished.folder), "--host", "0.0.0.0", "--allow-host", "a.org", "*"]) == 0
     ((generator, *rest),) = served
-    assert rest == ["bce", "0.0.0.0", 123]
+    assert rest == ["bce", "0.0.0.0", 8000, ("a.org", "*")]
     assert torch.equal(generate(generator, [1]), generate(finished.generator, [1]))
 
 
 def test_the_command_tells_nobody_where_a_file_lies(finished, served):
     (file,) = finished.folder.glob("best_generator.safetensors")
     assert main(["serve", str(file)]) == 0
-    assert served[0][1:] == ("best_generator", "127.0.0.1", 8000)
+    assert served[0][1:] == ("best_generator", "127.0.0.1", 8000, ())
 
 
 def test_where_it_cannot_listen_it_says_so_in_a_line(capsys):
@@ -158,6 +158,13 @@ def test_where_it_cannot_listen_it_says_so_in_a_line(capsys):
             printed = capsys.readouterr()
             assert printed.out == ""
             assert re.fullmatch(f"error: cannot listen on {reason}: choose .*--port.\n", printed.err)
+
+
+@pytest.mark.parametrize("host", ["", "0", "0x0", "0.0"])
+def test_it_listens_on_every_address_only_when_that_is_said(host, capsys):
+    assert main(["serve", "bce", "--host", host, "--port", "0"]) == 2
+    error = f"error: --host '{host}' would listen on every address: 127.0.0.1 is for this machine alone, 0.0.0.0 for "
+    assert capsys.readouterr().err == f"{error}the whole network.\n"
 
 
 def test_nothing_to_serve_is_a_line_too(capsys):

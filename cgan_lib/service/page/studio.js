@@ -390,6 +390,7 @@ function studio(settings) {
       byId("directions").append(row);
       slider(`move-${k}`, (value) => { view.moves[k] = value; });
     });
+    byId("share").parentElement.hidden = settings.mixes === false;
     byId("grid-size").max = settings.max_grid ?? 10;
     slider("share", (value) => { view.share = value; });
     slider("truncation", (value) => { view.truncation = value >= OFF ? null : value; });

@@ -1,0 +1,216 @@
+"""Attacks on the connection: heads without end, clients that are slow, names that are not ours."""
+
+import contextlib
+import re
+import socket
+import threading
+import time
+
+import httpx
+import pytest
+import service
+import uvicorn
+from fastapi.testclient import TestClient
+from starlette.responses import PlainTextResponse
+
+from cgan_lib import generate
+from cgan_lib.errors import UserError
+from cgan_lib.service import create_app, guard
+from cgan_lib.service.guard import MAX_HEAD, Connection, KnownHosts, check_hosts
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+POST = b"POST /gen_images HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+WAIT = 60  # seconds, on a machine that does other things too
+
+
+def answer_of(connection: socket.socket) -> bytes:
+    """All that comes until the connection is closed, which it has to be."""
+    content = b""
+    connection.settimeout(WAIT)
+    with contextlib.suppress(ConnectionError):
+        while part := connection.recv(65536):
+            content += part
+    return content
+
+
+def status_of_next(connection: socket.socket) -> int:
+    """The status of one answer, which is read to its end."""
+    file = connection.makefile("rb", buffering=0)
+    status = int(file.readline().split()[1])
+    head = b"".join(iter(file.readline, b"\r\n"))
+    (length,) = re.findall(rb"(?i)content-length: (\d+)", head)
+    assert len(file.read(int(length))) == int(length)
+    return status
+
+
+# Heads without end
+
+
+@pytest.fixture(scope="module")
+def port():
+    with service.service("bce") as (_, port):
+        yield port
+
+
+ENDLESS = {
+    "a value": (GET + b"X: ", b"x" * 4096),
+    "a name": (GET, b"x" * 4096),
+    "lines": (GET, b"x: 1\r\n" * 700),
+    "a path": (b"GET /", b"x" * 4096),
+    "trailers": (CHUNKED + b"0\r\nX: ", b"x" * 4096),
+    "frames of chunks": (CHUNKED, b"1;" + b"x" * 4096 + b"\r\n \r\n"),
+    "empty lines": (b"", b"\r\n" * 2048),
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_a_head_without_end_is_cut_off_and_others_are_answered(port, what):
+    start, more = ENDLESS[what]
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(start)
+            for _ in range(15_000):  # 60 MB, were they taken
+                connection.sendall(more)
+            pytest.fail("all was taken")
+        answer = answer_of(connection)
+    assert answer.split(b" ")[1] in (b"431", b"400") if answer else True  # a reset may overtake it
+    assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=WAIT).status_code == 200
+
+
+@pytest.mark.parametrize(("size", "status"), [(MAX_HEAD // 2, 200), (2 * MAX_HEAD, 431)])
+def test_a_head_may_be_so_large_and_no_larger(port, size, status):
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT) as connection:
+        connection.sendall(GET + b"Connection: close\r\nX: " + size * b"x" + b"\r\n\r\n")
+        answer = answer_of(connection)
+    assert answer.startswith(b"HTTP/1.1 %d " % status) or (status == 431 and not answer)
+
+
+# Clients that are slow
+
+
+@pytest.fixture
+def quick(generator, monkeypatch):
+    """The port of a server that waits a second, or half a one for the answer to be taken; /much answers with 50 MB."""
+    monkeypatch.setattr(guard, "READ_SECONDS", 1.0)
+    monkeypatch.setattr(guard, "WRITE_SECONDS", 0.5)
+    app = create_app(generator)
+    app.get("/much")(lambda: PlainTextResponse(50_000_000 * b"x"))
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, http=Connection, log_level="error", timeout_keep_alive=WAIT))
+    thread = threading.Thread(target=server.run, args=[[listener]])
+    thread.start()
+    yield listener.getsockname()[1]
+    server.should_exit = True
+    thread.join()
+
+
+SLOW = {  # what is sent at first, and then again and again
+    "nothing": (b"", b""),
+    "empty lines": (b"", b"\r\n"),
+    "a head": (GET, b""),
+    "a byte of the head": (GET, b"x"),
+    "a body": (POST + b"Content-Length: 10\r\n\r\n{", b""),
+    "a byte of the body": (POST + b"Content-Length: 10000\r\n\r\n{", b" "),
+    "a chunk": (CHUNKED, b"1\r\n \r\n"),
+    "a byte of the second head": (GET + b"\r\n" + GET, b"x"),
+    "empty lines after an answer": (GET + b"\r\n", b"\r\n"),
+}
+
+
+@pytest.mark.parametrize("what", SLOW)
+def test_a_request_has_a_time_in_which_it_must_be_there(quick, what):
+    start, more = SLOW[what]
+    ended = threading.Event()
+    with socket.create_connection(("127.0.0.1", quick)) as connection:
+
+        def drip():
+            with contextlib.suppress(OSError):
+                connection.sendall(start)
+                while not ended.wait(0.05):
+                    connection.sendall(more)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        answer = answer_of(connection)
+        ended.set()
+        thread.join()
+    statuses = re.findall(rb"HTTP/1.1 (\d+)", answer)
+    first = [b"200"] if start.startswith(GET + b"\r\n") else []
+    assert statuses == first + ([b"408"] if start else [])  # who says nothing is told nothing
+
+
+def test_who_does_not_take_the_answer_is_cut_off(quick):
+    with socket.create_connection(("127.0.0.1", quick)) as connection:
+        connection.sendall(b"GET /much HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(2)
+        assert len(answer_of(connection)) < 50_000_000
+
+
+def slowly(*arguments, **options):
+    time.sleep(2.5)
+    return generate(*arguments, **options)
+
+
+def test_a_slow_service_cuts_nobody_off(quick, monkeypatch):
+    """The next request of a client waits, half sent, while the one before is answered."""
+    monkeypatch.setattr("cgan_lib.service.batching.generate", slowly)
+    monkeypatch.setattr(guard, "READ_SECONDS", 2.0)
+    with socket.create_connection(("127.0.0.1", quick)) as connection:
+        request = service.request_of({"value": 1})
+        connection.sendall(request + request[:-5])
+        assert status_of_next(connection) == 200
+        connection.sendall(request[-5:])
+        assert status_of_next(connection) == 200
+
+
+def test_who_asks_twice_and_goes_is_no_error(quick, monkeypatch, caplog):
+    monkeypatch.setattr("cgan_lib.service.batching.generate", slowly)
+    with socket.create_connection(("127.0.0.1", quick)) as connection:
+        connection.sendall(2 * service.request_of({"value": 1}))
+        time.sleep(0.2)
+    while httpx.get(f"http://127.0.0.1:{quick}/healthz", timeout=WAIT).json()["waiting"]:
+        time.sleep(0.01)
+    assert not caplog.records
+
+
+# Names that are not ours
+
+
+@pytest.mark.parametrize(
+    ("host", "others", "known", "unknown"),
+    [
+        (
+            "127.0.0.1",
+            (),
+            ["localhost", "LOCALHOST:80", "localhost.", "127.0.0.1:8000", "[::1]:8000", "[0:0:0:0:0:0:0:1]"],
+            ["evil.example", "localhost.evil.example", "evil.example:8000", "10.0.0.1", "", "localhost@evil.example"],
+        ),
+        ("studio.lan", (), ["studio.lan:80", "localhost"], ["evil.example", "studio.lan.evil.example"]),
+        ("0.0.0.0", (), ["10.0.0.1:8000", "[fe80::1]", "localhost", socket.gethostname()], ["evil.example"]),
+        ("127.0.0.1", ("Digits.example.org",), ["digits.example.org"], ["evil.example"]),
+        ("127.0.0.1", ("*",), ["evil.example"], []),
+    ],
+)
+def test_only_hosts_that_are_known_are_answered(generator, host, others, known, unknown):
+    with TestClient(KnownHosts(create_app(generator), host, others)) as client:
+        for name in known:
+            assert client.get("/healthz", headers={"Host": name}).status_code == 200, name
+        for name in unknown:
+            answer = client.get("/healthz", headers={"Host": name})
+            assert answer.status_code == 421, name
+            assert "--allow-host" in answer.json()["detail"]
+
+
+def test_the_process_knows_its_hosts_and_redirects_to_none(port):
+    for path, host, status in [("/healthz", "evil.example", 421), ("/healthz", "localhost", 200), ("/docs/", "", 404)]:
+        headers = {"Host": host} if host else {}
+        answer = httpx.get(f"http://127.0.0.1:{port}{path}", headers=headers, timeout=WAIT)
+        assert answer.status_code == status
+        assert "location" not in answer.headers
+
+
+@pytest.mark.parametrize("name", ["http://a.org", "a.org:80", "", "*.a.org"])
+def test_a_name_that_cannot_be_one_is_refused(name):
+    with pytest.raises(UserError, match="must be a name alone"):
+        check_hosts([name])
