@@ -63,7 +63,7 @@ def walks(
     """A row of images along each direction, and one from class to class, with a name for each row.
 
     Images uint8 (rows · columns, C, H, W): what each slider would show, the others being where they are, for viewers
-    that have no sliders.
+    that have no sliders. Where nothing slides, a row of other latents.
     """
     z, weights = (inputs[:1] for inputs in view.inputs(generator.config, directions))
     far = torch.linspace(-REACH, REACH, columns)[:, None]  # (columns, 1)
@@ -77,6 +77,9 @@ def walks(
         weights = blend(view.label, view.toward, torch.linspace(0, 1, columns), generator.config["num_classes"])
         rows.append(generate(generator, weights, z=z.expand(columns, -1)))
         names.append(f"{view.label} becomes {view.toward}")
+    if not rows:
+        z = latents(columns, generator.config["latent_dim"], view.seed)
+        rows, names = [generate(generator, weights.expand(columns, -1), z=z)], ["other latents"]
     return torch.cat(rows), names
 
 

@@ -88,7 +88,7 @@ class Studio(WithStrip, widgets.HBox):
         fits = self.start is not None and len(self.start) == self.generator.config["latent_dim"]
         return View(
             label=self.label.value,
-            toward=self.toward.value,
+            toward=self.toward.value if self.generator.mixes else None,
             t=self.t.value,
             moves=tuple(move.value for move in self.moves),
             seed=self.seed.value,
@@ -136,6 +136,8 @@ class Studio(WithStrip, widgets.HBox):
             return
         self.problem = ""
         self._name_sliders()
+        for control in (self.toward, self.t):
+            control.layout.display = None if self.generator.mixes else "none"
         self._arrange_pictures()
         with self._together():
             for buttons in (self.label, self.toward):
