@@ -8,9 +8,11 @@ import re
 
 import pytest
 import torch
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pictures import draw, pixels, post, same
 from PIL import Image
+from torch import nn
 
 from cgan_lib import generate, get_recipe, load_generator
 from cgan_lib.evaluation import load_classifier
@@ -19,6 +21,7 @@ from cgan_lib.sampling import blend, latents, tile
 from cgan_lib.service import create_app
 from cgan_lib.service.request import EXAMPLES, MAX_BODY
 from cgan_lib.studio.latent import directions
+from cgan_lib.weights.foreign import ForeignGenerator
 
 JSON = {"Content-Type": "application/json"}
 
@@ -269,6 +272,43 @@ def test_the_classes_are_those_of_the_generator():
     fields = reference["components"]["schemas"][content["schema"]["$ref"].split("/")[-1]]["properties"]
     assert fields["value"].items() >= {"minimum": 0, "maximum": 3}.items()
     assert fields["toward"]["anyOf"][0].items() >= {"minimum": 0, "maximum": 3}.items()
+
+
+class OneAtATime(nn.Module):
+    """A network that takes labels alone, not class weights."""
+
+    latent_dim, num_classes = 6, 3
+
+    def forward(self, z, labels):
+        images = z.repeat(1, 24).view(-1, 1, 12, 12) + labels[:, None, None, None]
+        return torch.tanh(images) if not labels.is_floating_point() else None
+
+
+def test_a_generator_that_cannot_mix_classes_is_not_asked_to():
+    foreign = ForeignGenerator(OneAtATime(), 6, 3)
+    with TestClient(create_app(foreign)) as client:
+        assert client.get("/studio.json").json()["mixes"] is False
+        answer = client.post("/gen_images", json={"value": 1, "toward": 2, "share": 0.5})
+        assert answer.status_code == 422
+        (reason,) = answer.json()["detail"]
+        assert reason["loc"] == ["toward"]
+        assert "cannot mix classes" in reason["msg"]
+        operation = client.get("/openapi.json").json()["paths"]["/gen_images"]["post"]
+        for example in operation["requestBody"]["content"]["application/json"]["examples"].values():
+            assert client.post("/gen_images", json=example["value"] | {"value": 2}).status_code == 200
+
+
+def test_without_its_lifespan_it_says_so(generator):
+    app = create_app(generator)
+    outside = FastAPI()
+    outside.mount("/images", app)
+    for client, below in ((TestClient(app), ""), (TestClient(outside), "/images")):
+        answers = [client.get(f"{below}/healthz"), client.post(f"{below}/gen_images", json={"value": 1})]
+        assert [answer.status_code for answer in answers] == [503, 503]
+        assert "lifespan" in answers[1].json()["detail"]
+    with TestClient(app) as client:
+        draw(client, value=1)
+    assert TestClient(app).get("/healthz").status_code == 503  # it has stopped
 
 
 def test_health_counts_passes_and_images(generator):

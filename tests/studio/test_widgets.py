@@ -9,6 +9,7 @@ import pytest
 import torch
 from networks import small
 from PIL import Image
+from torch import nn
 
 from cgan_lib import UserError, generate, load_generator, pretrained
 from cgan_lib.paths import short
@@ -18,6 +19,7 @@ from cgan_lib.studio.latent import Found
 from cgan_lib.studio.view import View, enlarged, picture
 from cgan_lib.studio.widgets import NO_TRUNCATION, NOTHING, SIDE, Model, Studio, explore, sources
 from cgan_lib.weights import save_generator
+from cgan_lib.weights.foreign import ForeignGenerator
 
 CONTROLS = {"label": 8, "toward": 2, "t": 0.7, "truncation": 0.4, "rows": 3, "seed": 5}
 
@@ -328,3 +330,19 @@ def test_a_notebook_keeps_a_picture_of_the_view_beside_the_widget(studio, monkey
     ((generator, view, directions, name),) = calls
     assert torch.equal(generate(generator, [1]), generate(load_generator("two.safetensors"), [1]))
     assert (view, directions, name) == (studio.view, studio.directions, "two.safetensors")
+
+
+class OneAtATime(nn.Module):
+    """A network that takes labels alone, not class weights, and has no layer whose directions could be found."""
+
+    def forward(self, z, labels):
+        images = z.repeat(1, 24).view(-1, 1, 12, 12) + labels[:, None, None, None]
+        return torch.tanh(images) if not labels.is_floating_point() else None
+
+
+def test_what_cannot_mix_classes_has_no_slider_for_it_and_still_a_strip():
+    studio = explore(ForeignGenerator(OneAtATime(), 6, 3), label=1)
+    assert {control.layout.display for control in (studio.toward, studio.t, *studio.moves)} == {"none"}
+    studio.t.value = 0.5
+    assert studio.message.value == ""
+    assert Image.open(io.BytesIO(studio.strip())).size[0] > 100
