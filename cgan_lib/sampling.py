@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -81,6 +83,8 @@ def generate(
     of another shape, a network without `config`, or one that gives numbers that are NaN or infinite.
     """
     config = generator_config(generator)
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise UserError(f"batch_size {shown(batch_size, 30)} must be a whole number from 1 on.")
     labels = check_labels(labels, config["num_classes"])
     z = (
         _check_latents(z, len(labels), config["latent_dim"])
@@ -135,7 +139,7 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
 
 def _check_latents(z: Sequence[Sequence[float]] | Tensor, count: int, latent_dim: int) -> Tensor:
     try:
-        z = torch.as_tensor(z)
+        z = _as_tensor(z)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"z must be {count} rows of {latent_dim} numbers ({first_line(error)}).") from error
     if tuple(z.shape) != (count, latent_dim):
@@ -143,12 +147,24 @@ def _check_latents(z: Sequence[Sequence[float]] | Tensor, count: int, latent_dim
     return z
 
 
+def _as_tensor(values: Any) -> Tensor:
+    """A tensor of its own numbers; also from a reversed array, one of another byte order, and a list of rows."""
+    if isinstance(values, (list, tuple)) and values and all(isinstance(row, Tensor) for row in values):
+        return torch.stack(tuple(values))
+    if isinstance(values, np.ndarray):
+        values = values.astype(values.dtype.newbyteorder("="), order="C")  # a copy: PyTorch warns of what is read-only
+    tensor = torch.as_tensor(values)
+    if tensor.is_meta:
+        raise ValueError("a tensor on the meta device holds no numbers")
+    return tensor.to_dense()
+
+
 def check_labels(labels: Sequence[int] | Tensor, num_classes: int) -> Tensor:
     """`labels` as int64 (N,), or class weights as float (N, num_classes); `UserError` unless they are all right."""
     try:
-        labels = torch.as_tensor(labels)
+        labels = _as_tensor(labels)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"labels must be a list of classes such as [7, 7, 3], got {labels!r}.") from error
+        raise UserError(f"labels must be a list of classes such as [7, 7, 3], got {shown(labels)}.") from error
     if labels.ndim == 2 and labels.is_floating_point() and len(labels):
         return _check_weights(labels, num_classes)
     if labels.ndim == 2 and labels.shape[1] == num_classes and len(labels):
