@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -41,8 +41,10 @@ def truncate(z: Tensor, limit: float) -> Tensor:
     quantiles of the same draw: latents move continuously with the limit, and a large one changes nothing. `UserError`
     for a limit that is not positive.
     """
-    if not limit > 0:
-        raise UserError(f"truncation {limit} must be more than 0: 0.5 draws typical images, 3 nearly all kinds.")
+    if not isinstance(limit, Real) or not limit > 0:
+        raise UserError(
+            f"truncation {shown(limit, 30)} must be more than 0: 0.5 draws typical images, 3 nearly all kinds."
+        )
     inside = torch.erf(torch.tensor(limit / 2**0.5, dtype=torch.float64))  # the share that is near enough
     return (2**0.5 * torch.erfinv(torch.erf(z.double() / 2**0.5) * inside)).float().clamp(-limit, limit)
 
@@ -219,4 +221,6 @@ def tile(images: Tensor, columns: int = GRID_COLUMNS) -> Tensor:
     """Images uint8 (N,C,H,W) → one picture uint8 (3, height, width), `columns` in a row, with grey between them."""
     from torchvision.utils import make_grid
 
+    if len(images) == 0 or columns < 1:
+        raise UserError(f"a picture needs images and columns: {len(images)} images in {columns} columns are none.")
     return make_grid(images, nrow=columns, padding=2, pad_value=96)

@@ -226,7 +226,7 @@ def test_a_large_truncation_changes_nothing(truncation):
     assert torch.allclose(latents(500, 100, seed=1, truncation=truncation), latents(500, 100, seed=1), atol=1e-5)
 
 
-@pytest.mark.parametrize("truncation", [0, 0.0, -0.5, float("nan"), -float("inf")])
+@pytest.mark.parametrize("truncation", [0, 0.0, -0.5, float("nan"), -float("inf"), "1"])
 def test_a_truncation_that_is_not_positive_is_an_error(truncation):
     with pytest.raises(UserError, match="must be more than 0"):
         latents(2, 3, truncation=truncation)
@@ -314,6 +314,12 @@ def test_rows_of_real_images_are_of_the_right_class(count):
         assert len(row.unique()) == min(10, count // 4)
     assert torch.equal(real_grid(data, seed=1), grid)
     assert not torch.equal(real_grid(data, seed=2), grid)
+
+
+@pytest.mark.parametrize(("count", "columns"), [(0, 10), (3, 0)])
+def test_a_picture_of_nothing_is_an_error(count, columns):
+    with pytest.raises(UserError, match="a picture needs images and columns"):
+        tile(torch.zeros(count, 1, 8, 8, dtype=torch.uint8), columns)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

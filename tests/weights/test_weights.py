@@ -154,6 +154,7 @@ def silu(monkeypatch):
 
 def test_a_generator_is_loaded_as_the_family_that_its_file_declares(silu, tmp_path):
     silu.save_pretrained(tmp_path / "folder")  # config.json declares it; the metadata of save_generator do it too
+    assert same_pixels(type(silu).from_pretrained(tmp_path / "folder"), silu)
     for source in (tmp_path / "folder", save_generator(silu, tmp_path / "silu.safetensors")):
         loaded = load_generator(source)
         assert type(loaded) is type(silu)
