@@ -252,10 +252,11 @@ def _export(source: Source, target: Annotated[Positional[Path], tyro.conf.arg(me
     Args:
         target: a new folder, or a new file .onnx, which makes images without PyTorch
     """
-    if target.suffix == ".onnx" and check_path(target).exists():
+    as_onnx = target.name.lower().endswith(".onnx")  # .ONNX is no folder that anybody means
+    if as_onnx and check_path(target).exists():
         raise UserError(f"{target} exists: name a new file, nothing is overwritten.")
     generator, name, run = open_source(source)
-    if target.suffix == ".onnx":
+    if as_onnx:
         print(export_onnx(generator, target, name=name, directions=slider_directions(generator)))
     else:
         folder = publish(run or generator, target)

@@ -13,6 +13,7 @@ from cgan_lib.errors import UserError, printable
 from cgan_lib.files import first_line
 from cgan_lib.training import Diverged
 
+NO_MEMORY = "there is not enough memory: take fewer or smaller images, smaller batches or narrower networks."
 PLAIN = str.maketrans("↓↑×–±…→", "v^x-~.>")
 
 
@@ -33,7 +34,11 @@ def exit_code(command: Callable[[], int]) -> int:
     except OSError as error:  # a disk that is full, a file that may not be read
         return _failed(f"{error.strerror or first_line(error)} ({error.filename or 'no file is named'}).", 2)
     except (MemoryError, torch.cuda.OutOfMemoryError):
-        return _failed("there is not enough memory: take fewer or smaller images, or smaller batches.", 2)
+        return _failed(NO_MEMORY, 2)
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):  # how PyTorch says it of the main memory
+            raise
+        return _failed(NO_MEMORY, 2)
     except KeyboardInterrupt:  # before the first step, or asked for twice
         print("Stopped.", file=sys.stderr)
         return 130

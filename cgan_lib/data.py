@@ -17,6 +17,7 @@ from torch import Tensor
 
 from cgan_lib.errors import UserError, shown, unknown
 from cgan_lib.idx import OfflineError, read_part
+from cgan_lib.paths import check_name
 
 DIGITS = tuple("0123456789")
 CLOTHES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
@@ -108,6 +109,8 @@ def _problem(images: Tensor, labels: Tensor, class_names: Sequence[str]) -> str:
     shape = tuple(images.shape)
     if images.dtype != torch.uint8:
         return f"images must be uint8 pixels from 0 to 255, not {images.dtype}: to_uint8 converts from [-1, 1]"
+    if 0 in shape[1:]:
+        return f"images must have pixels, not the shape {shape}: give each image a channel and sides from 1 on"
     if len(shape) != 4:
         return f"images must have the shape (N, C, H, W), not {shape}: images.unsqueeze(1) adds a single channel"
     if shape[3] in (1, 3) and shape[1] > 4:
@@ -118,7 +121,9 @@ def _problem(images: Tensor, labels: Tensor, class_names: Sequence[str]) -> str:
         return f"there are {len(images)} images but {len(labels)} labels: give one label for each image"
     if len(labels) == 0:
         return "there are no images: give at least one"
-    if not class_names or not all(class_names):
+    if not isinstance(class_names, (tuple, list)) or not all(isinstance(name, str) for name in class_names):
+        return f"class_names must be a tuple of texts, not {shown(class_names)}: for digits, use tuple('0123456789')"
+    if not class_names or not all(map(str.strip, class_names)):
         return f"class_names must name every class, not {tuple(class_names)}: for digits, use tuple('0123456789')"
     if (least := labels.min().item()) < 0 or (most := labels.max().item()) >= len(class_names):
         outside = least if least < 0 else most
@@ -180,9 +185,12 @@ def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) 
     """
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)
+    check_name("data set", name)
     source, class_names = DATASETS[name]
     try:
-        images, labels = source(train) if callable(source) else _from_files(name, source, class_names, train)
+        images, labels = (
+            _own(name, source, train) if callable(source) else _from_files(name, source, class_names, train)
+        )
     except OfflineError as error:
         if name != "mnist" or os.environ.get("CGAN_DATA"):  # who says where the data are does not want others
             raise
@@ -196,6 +204,13 @@ def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) 
 
 
 load = load_data  # its name in notebooks that are already in circulation; goes with 1.0
+
+
+def _own(name: str, source: Callable[[bool], tuple[Tensor, Tensor]], train: bool) -> tuple[Tensor, Tensor]:
+    part = source(train)
+    if not isinstance(part, (tuple, list)) or len(part) != 2:
+        raise UserError(f"{name}: its function in DATASETS returned {shown(part)}: return images, labels.")
+    return part[0], part[1]
 
 
 def _from_files(name: str, class_name: str, class_names: tuple[str, ...], train: bool) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+JOINERS = "\u200c\u200d"  # inside words of Persian or Hindi, and emoji; no terminal obeys them
+
 
 class UserError(Exception):
     """A mistake in what was asked for; the message is one line and says how to put it right."""
@@ -14,7 +16,7 @@ class UserError(Exception):
 
 def printable(text: str) -> str:
     """`text` on one line, without what a terminal would obey: names in files are chosen by whoever wrote the file."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return "".join(letter if letter.isprintable() or letter in JOINERS else repr(letter)[1:-1] for letter in text)
 
 
 def shown(value: Any, most: int = 80) -> str:

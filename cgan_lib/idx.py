@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cgan_lib.errors import UserError
 from cgan_lib.files import first_line
-from cgan_lib.paths import home, make_folder
+from cgan_lib.paths import expanded, home, make_folder
 
 if TYPE_CHECKING:
     from torchvision.datasets import MNIST
@@ -98,7 +98,7 @@ def _chosen_root() -> Path | None:
     """`$CGAN_DATA`, if it is set; `UserError` when it is no folder."""
     if not (chosen := os.environ.get("CGAN_DATA")):
         return None
-    root = Path(os.path.abspath(Path(chosen).expanduser()))
+    root = Path(os.path.abspath(expanded("CGAN_DATA", chosen)))
     if not root.is_dir():
         raise UserError(
             f"CGAN_DATA names {root}, where there is no folder: name the one that holds MNIST, or unset it."

@@ -17,9 +17,18 @@ def home() -> Path:
     `$CGAN_HOME` when set; else the checkout this package lies in; else, for an installed copy, the working folder.
     """
     if chosen := os.environ.get("CGAN_HOME"):
-        return Path(chosen).expanduser().resolve()
+        return expanded("CGAN_HOME", chosen).resolve()
     checkout = Path(__file__).resolve().parents[1]
     return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
+
+
+def expanded(variable: str, value: str) -> Path:
+    """The path in an environment variable, with ~ as the home folder; `UserError` for one that cannot be."""
+    try:
+        value.encode()  # TensorBoard, for one, knows no other names
+        return Path(value).expanduser()
+    except (UnicodeError, RuntimeError) as error:
+        raise UserError(f"{variable}={value!r} is no path ({error}): name a folder, or unset it.") from error
 
 
 def short(path: Path) -> str:
@@ -36,6 +45,10 @@ def locate(path: str | Path) -> Path:
 
 def check_path(path: str | Path) -> Path:
     """`path` itself; `UserError` when no file system could hold it."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise UserError(f"the path {str(path)!r} holds what is no letter: leave it out.") from error
     parts = [part.encode("utf-8", "surrogatepass") for part in Path(path).parts]
     if any(b"\0" in part for part in parts):
         raise UserError(f"the path {str(path)!r} holds a NUL: leave it out.")
@@ -46,6 +59,8 @@ def check_path(path: str | Path) -> Path:
 
 def check_name(what: str, name: str) -> str:
     """`name` itself; `UserError` when it is no plain name for a folder, on whatever system it may come to lie."""
+    if not isinstance(name, str):
+        raise UserError(f"{what} {name!r} must be a name, in quotes.")
     if not name.translate(dict.fromkeys(map(ord, ".-_"))).isalnum() or name.endswith("."):
         raise UserError(f"{what} {name!r} names a folder: use letters, digits, dots, - and _.")
     if len(name.encode("utf-8", "surrogatepass")) > LONGEST_NAME:

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Integral
+from numbers import Integral, Real
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -39,8 +41,10 @@ def truncate(z: Tensor, limit: float) -> Tensor:
     quantiles of the same draw: latents move continuously with the limit, and a large one changes nothing. `UserError`
     for a limit that is not positive.
     """
-    if not limit > 0:
-        raise UserError(f"truncation {limit} must be more than 0: 0.5 draws typical images, 3 nearly all kinds.")
+    if not isinstance(limit, Real) or not limit > 0:
+        raise UserError(
+            f"truncation {shown(limit, 30)} must be more than 0: 0.5 draws typical images, 3 nearly all kinds."
+        )
     inside = torch.erf(torch.tensor(limit / 2**0.5, dtype=torch.float64))  # the share that is near enough
     return (2**0.5 * torch.erfinv(torch.erf(z.double() / 2**0.5) * inside)).float().clamp(-limit, limit)
 
@@ -81,6 +85,8 @@ def generate(
     of another shape, a network without `config`, or one that gives numbers that are NaN or infinite.
     """
     config = generator_config(generator)
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise UserError(f"batch_size {shown(batch_size, 30)} must be a whole number from 1 on.")
     labels = check_labels(labels, config["num_classes"])
     z = (
         _check_latents(z, len(labels), config["latent_dim"])
@@ -135,7 +141,7 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
 
 def _check_latents(z: Sequence[Sequence[float]] | Tensor, count: int, latent_dim: int) -> Tensor:
     try:
-        z = torch.as_tensor(z)
+        z = _as_tensor(z)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"z must be {count} rows of {latent_dim} numbers ({first_line(error)}).") from error
     if tuple(z.shape) != (count, latent_dim):
@@ -143,12 +149,24 @@ def _check_latents(z: Sequence[Sequence[float]] | Tensor, count: int, latent_dim
     return z
 
 
+def _as_tensor(values: Any) -> Tensor:
+    """A tensor of its own numbers; also from a reversed array, one of another byte order, and a list of rows."""
+    if isinstance(values, (list, tuple)) and values and all(isinstance(row, Tensor) for row in values):
+        return torch.stack(tuple(values))
+    if isinstance(values, np.ndarray):
+        values = values.astype(values.dtype.newbyteorder("="), order="C")  # a copy: PyTorch warns of what is read-only
+    tensor = torch.as_tensor(values)
+    if tensor.is_meta:
+        raise ValueError("a tensor on the meta device holds no numbers")
+    return tensor.to_dense()
+
+
 def check_labels(labels: Sequence[int] | Tensor, num_classes: int) -> Tensor:
     """`labels` as int64 (N,), or class weights as float (N, num_classes); `UserError` unless they are all right."""
     try:
-        labels = torch.as_tensor(labels)
+        labels = _as_tensor(labels)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"labels must be a list of classes such as [7, 7, 3], got {labels!r}.") from error
+        raise UserError(f"labels must be a list of classes such as [7, 7, 3], got {shown(labels)}.") from error
     if labels.ndim == 2 and labels.is_floating_point() and len(labels):
         return _check_weights(labels, num_classes)
     if labels.ndim == 2 and labels.shape[1] == num_classes and len(labels):
@@ -203,4 +221,6 @@ def tile(images: Tensor, columns: int = GRID_COLUMNS) -> Tensor:
     """Images uint8 (N,C,H,W) → one picture uint8 (3, height, width), `columns` in a row, with grey between them."""
     from torchvision.utils import make_grid
 
+    if len(images) == 0 or columns < 1:
+        raise UserError(f"a picture needs images and columns: {len(images)} images in {columns} columns are none.")
     return make_grid(images, nrow=columns, padding=2, pad_value=96)

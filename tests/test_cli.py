@@ -393,7 +393,11 @@ def test_export_to_onnx_writes_one_file_with_the_name_and_the_directions_of_the_
 
 @pytest.mark.parametrize(
     ("target", "message"),
-    [("there", "there exists: name a new folder"), ("there/digits.onnx", "digits.onnx exists: name a new file")],
+    [
+        ("there", "there exists: name a new folder"),
+        ("there/digits.onnx", "digits.onnx exists: name a new file"),
+        ("new.ONNX", "new.ONNX must end in .onnx"),
+    ],
 )
 def test_export_overwrites_nothing(refused, finished, target, message):
     Path("there").mkdir()
@@ -472,6 +476,17 @@ def test_a_home_that_cannot_be_written_to(refused, monkeypatch):
     Path("file").write_text("")
     monkeypatch.setenv("CGAN_HOME", os.path.abspath("file/home"))
     assert "file/home" in refused(f"train bce {TINY}")
+
+
+@pytest.mark.parametrize("variable", ["CGAN_HOME", "CGAN_DATA"])
+@pytest.mark.parametrize("value", ["~nobody-of-that-name/course", "\udcff"])
+def test_a_folder_that_is_no_path(refused, monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    assert f"{variable}=" in refused(f"train bce {TINY} --dataset mnist")
+
+
+def test_a_network_that_memory_cannot_hold(refused):
+    assert "there is not enough memory" in refused(f"train bce {TINY} --base-channels-d 10000000")
 
 
 @pytest.mark.parametrize("out", ["file/a.png", "../folder.png"])

@@ -171,6 +171,20 @@ def test_where_cgan_data_holds_no_mnist_it_is_said_what_is_there_and_no_digits_s
     assert load_data("digits").name == "digits"  # when they are asked for
 
 
+@pytest.mark.parametrize(
+    ("name", "read", "message"),
+    [
+        ("../outside", lambda train: None, "data set '../outside' names a folder"),
+        ("a/b", lambda train: None, "data set 'a/b' names a folder"),
+        ("mine", lambda train: None, "mine: its function in DATASETS returned None: return images, labels"),
+    ],
+)
+def test_a_data_set_of_ones_own_stays_in_its_folder_and_is_two_tensors(monkeypatch, name, read, message):
+    monkeypatch.setitem(DATASETS, name, (read, ("a", "b")))
+    with pytest.raises(UserError, match=message):
+        load_data(name)
+
+
 @pytest.mark.parametrize("size", [0, -1, 10**9, 2**70])
 def test_a_size_that_memory_cannot_hold_is_refused(size):
     with pytest.raises(UserError, match=r"1,500 images of image_size .* do not fit into 4 GB"):
@@ -283,6 +297,12 @@ def image_data(images=None, labels=None, class_names=tuple("abc")):
         (dict(labels=torch.arange(6) - 1), "label -1 is none of the 3 classes"),
         (dict(class_names=()), "class_names must name every class"),
         (dict(class_names=("a", "", "c")), "class_names must name every class"),
+        (dict(class_names=("a", " ", "c")), "class_names must name every class"),
+        (dict(class_names={"a", "b", "c"}), "class_names must be a tuple of texts"),
+        (dict(class_names="abc"), "class_names must be a tuple of texts"),
+        (dict(class_names=(0, 1, 2)), "class_names must be a tuple of texts"),
+        (dict(class_names=None), "class_names must be a tuple of texts"),
+        (dict(images=torch.zeros(6, 1, 0, 8, dtype=torch.uint8)), "images must have pixels"),
     ],
 )
 def test_data_that_are_not_as_they_must_be_are_refused_with_the_field_and_the_fix(fields, message):

@@ -121,6 +121,35 @@ def test_labels_may_be_of_any_integer_type(kind):
         check_labels(np.array([2, 3], kind), 3)
 
 
+@pytest.mark.parametrize(
+    "lay",
+    [
+        lambda array: array[::-1],
+        lambda array: array[::-1].astype(array.dtype.newbyteorder(">")),
+        lambda array: list(torch.from_numpy(array[::-1].copy())),
+    ],
+    ids=["reversed", "big-endian", "rows"],
+)
+def test_arrays_may_lie_in_memory_in_any_way(generator, lay):
+    labels, z = np.array([3, 1, 0]), np.random.default_rng(0).normal(size=(3, 6))
+    expected = generate(generator, labels.tolist(), z=z).flip(0)
+    assert torch.equal(generate(generator, lay(labels), z=lay(z)), expected)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, None])
+def test_a_batch_size_that_is_none_is_an_error(generator, batch_size):
+    with pytest.raises(UserError, match=r"batch_size .* must be a whole number from 1 on"):
+        generate(generator, [1], batch_size=batch_size)
+
+
+@pytest.mark.parametrize(
+    "values", [torch.zeros(3, 6, device="meta"), "abc", [["a"] * 6] * 3], ids=["meta", "text", "texts"]
+)
+def test_latents_without_numbers_are_an_error(generator, values):
+    with pytest.raises(UserError, match="z must be 3 rows of 6 numbers"):
+        generate(generator, [0, 1, 2], z=values)
+
+
 @pytest.mark.parametrize("shape", [(2, 6), (3, 5), (6, 3), (3, 6, 1), (3,)], ids=str)
 def test_latents_of_another_shape_are_an_error_that_says_which_is_needed(shape):
     generator = MODELS["bce"].generator(latent_dim=6, num_classes=4, base_channels=8)
@@ -197,7 +226,7 @@ def test_a_large_truncation_changes_nothing(truncation):
     assert torch.allclose(latents(500, 100, seed=1, truncation=truncation), latents(500, 100, seed=1), atol=1e-5)
 
 
-@pytest.mark.parametrize("truncation", [0, 0.0, -0.5, float("nan"), -float("inf")])
+@pytest.mark.parametrize("truncation", [0, 0.0, -0.5, float("nan"), -float("inf"), "1"])
 def test_a_truncation_that_is_not_positive_is_an_error(truncation):
     with pytest.raises(UserError, match="must be more than 0"):
         latents(2, 3, truncation=truncation)
@@ -285,6 +314,12 @@ def test_rows_of_real_images_are_of_the_right_class(count):
         assert len(row.unique()) == min(10, count // 4)
     assert torch.equal(real_grid(data, seed=1), grid)
     assert not torch.equal(real_grid(data, seed=2), grid)
+
+
+@pytest.mark.parametrize(("count", "columns"), [(0, 10), (3, 0)])
+def test_a_picture_of_nothing_is_an_error(count, columns):
+    with pytest.raises(UserError, match="a picture needs images and columns"):
+        tile(torch.zeros(count, 1, 8, 8, dtype=torch.uint8), columns)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -20,13 +20,14 @@ The protocol
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from numbers import Integral
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from cgan_lib.data import ImageData, load_data
-from cgan_lib.errors import UserError
+from cgan_lib.errors import UserError, shown
 from cgan_lib.evaluation.classifier import (
     SIZE,
     Classifier,
@@ -76,8 +77,8 @@ def evaluate(
     """
     count = SAMPLES[current_profile()] if count is None else count
     seeds = SEEDS[current_profile()] if seeds is None else seeds
-    if not 1 <= seeds <= MOST_SEEDS:
-        raise UserError(f"seeds {seeds} must be at least 1 and at most {MOST_SEEDS}.")
+    if not isinstance(seeds, Integral) or not 1 <= seeds <= MOST_SEEDS:
+        raise UserError(f"seeds {shown(seeds, 30)} must be at least 1 and at most {MOST_SEEDS}, a whole number.")
     training, test = _both_parts(dataset_of(generator, dataset))
     check_measurable(generator, test, count)
     fakes = {number: generate_like(generator, test, count, number) for number in range(seed, seed + seeds)}

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -69,6 +70,8 @@ def check_measurable(generator: ConditionalGenerator, data: ImageData, count: in
 
 def check_count(count: int, num_classes: int) -> None:
     """Raise `UserError` when `count` images are too few to measure so many classes, or more than are held in memory."""
+    if not isinstance(count, Integral):
+        raise UserError(f"count {shown(count, 30)} must be a whole number.")
     if count < (least := LEAST_COUNT * num_classes):
         raise UserError(f"count {count} is too few to measure {num_classes} classes: use {least} or more.")
     if count > MOST_COUNT:

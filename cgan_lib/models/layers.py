@@ -215,6 +215,8 @@ class ConditionalGenerator(
             )
         if (weights := Path(options["model_id"]) / "model.safetensors").is_file():
             check_stored(cls, said, weights)
+        for name in ("class", "dataset", "class_names"):  # a constructor with **options would be given them too
+            options.pop(name, None)
         try:
             generator = super()._from_pretrained(**{"strict": True} | options)
         except RuntimeError as error:  # names or shapes of some other network

@@ -15,7 +15,7 @@ from cgan_lib.files import first_line, write_atomically
 from cgan_lib.paths import make_folder, short
 
 KEEP = 2  # the newest checkpoint and, should it be damaged, the one before
-NAME = re.compile(r"step_(\d{8,})\.pt")
+NAME = re.compile(r"step_([0-9]{8,})\.pt")
 SEAL = b"sha-256:"  # what PyTorch writes is a ZIP archive; its comment is this and the digest of all bytes before it
 
 

@@ -79,7 +79,13 @@ class Run:
 
     def fixed_inputs(self) -> tuple[Tensor, Tensor]:
         """The latents (N, latent_dim) and labels (N,) of its sample grids, as saved when the run began."""
-        z, labels = (torch.from_numpy(np.load(self.folder / f"{name}_eval.npy")) for name in ("z", "labels"))
+        try:
+            z, labels = (torch.from_numpy(np.load(self.folder / f"{name}_eval.npy")) for name in ("z", "labels"))
+        except (OSError, ValueError, TypeError, EOFError) as error:
+            raise UserError(
+                f"z_eval.npy or labels_eval.npy in {short(self.folder)} cannot be read ({first_line(error)}): "
+                "cgan_lib.sampling.grid_inputs(num_classes, latent_dim, seed) makes the same."
+            ) from error
         return z, labels
 
 
@@ -128,12 +134,18 @@ def run_folder(dataset: str, recipe: str, run: str) -> Path:
     return home() / "logs" / dataset / recipe / check_name("run", run)
 
 
+def own_name(folder: Path) -> str:
+    """The name of the run in `folder`; for a link to a run beside it, that one's: its pictures stay together."""
+    real = folder.resolve()
+    return real.name if real.parent == folder.parent.resolve() else folder.name
+
+
 def read_recipe(folder: Path) -> Recipe | None:
     """The recipe of the run in `folder`; None when there is no run. `UserError` for a file that holds none."""
     path = folder / "recipe.json"
     if not path.is_file():
         return None
     try:
-        return Recipe(**json.loads(path.read_text()))
-    except (UserError, ValueError, TypeError) as error:
+        return Recipe(**json.loads(path.read_text(encoding="utf-8")))
+    except (UserError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as a recipe ({error}): use another run name.") from error

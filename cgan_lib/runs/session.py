@@ -49,6 +49,7 @@ class Session:
         state = self.trainer.state_dict() | self.scorer.state_dict()
         state |= {"seconds": self.clock.seconds, "config": self.trainer.generator.config, "unmeasured": unmeasured}
         state["threads"] = torch.get_num_threads()
+        state["about"] = json.dumps({"model": self.recipe.model, **self.trainer.generator.describe()})  # to load it
         save_checkpoint(self.checkpoints, state, self.step)
         self.saved_at, self.unmeasured = self.step, unmeasured
 

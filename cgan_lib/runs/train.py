@@ -18,7 +18,7 @@ from cgan_lib.paths import make_folder, short
 from cgan_lib.recipes import QUICK_SAMPLES, Recipe, check_profile, current_profile, get_recipe
 from cgan_lib.runs.about import about, find_pictures, pictures_folder, read_about, refuse_other_data, write_about
 from cgan_lib.runs.loop import go_on
-from cgan_lib.runs.run import Run, read_recipe, run_folder
+from cgan_lib.runs.run import Run, own_name, read_recipe, run_folder
 from cgan_lib.runs.scorer import Score, Scorer
 from cgan_lib.runs.session import Session
 from cgan_lib.training import Trainer
@@ -59,14 +59,15 @@ def train(
     steps = recipe.length(profile, len(data))
     scorer = Scorer(score, recipe.dataset, max(QUICK_SAMPLES[profile], LEAST_COUNT * data.num_classes))
     folder = run_folder(data.name, recipe.name, run or profile)
-    known = about(folder.name, data)
+    name = own_name(folder)
+    known = about(name, data)
     _refuse_other_recipe(folder, recipe)
     if there := read_about(folder):
         refuse_other_data(folder, there, known)
     trainer = Trainer(recipe, data, device)
     make_folder(folder)
     with _locked(folder):
-        session = Session(trainer, folder, pictures_folder(data.name, recipe.name, folder.name), scorer)
+        session = Session(trainer, folder, pictures_folder(data.name, recipe.name, name), scorer)
         _take_pictures_along(folder, recipe, session)
         write_about(folder, known)
         write_atomically(folder / "recipe.json", json.dumps(asdict(recipe), indent=2).encode())

@@ -22,9 +22,23 @@ def beside(folder: Path) -> Descriptions:
     return {path.name: _read(path) for path in files}
 
 
-def inside(name: str, metadata: dict[str, str]) -> Descriptions:
-    """What the metadata of the file `name` say."""
+def inside(name: str, content: dict, metadata: dict[str, str]) -> Descriptions:
+    """What the file `name` says: its metadata, or `about` in a checkpoint of ours."""
+    if isinstance(about := content.get("about"), str) and (config := _parse(about)):
+        return {name: config}
     return {name: _parse(metadata.get("config", "{}"), metadata.get("model"))}
+
+
+def agreeing(generator: ConditionalGenerator, model: str, described: Descriptions) -> Descriptions:
+    """Those that are of this generator: they say at least one size of it, and nothing that is not so."""
+    sizes, actual = generator.config, {**generator.config, "class": type(generator).__name__, "model": model}
+    return {
+        place: config
+        for place, config in described.items()
+        if config
+        and set(config) & set(sizes)
+        and all(config.get(name, value) == value for name, value in actual.items())
+    }
 
 
 def _read(path: Path) -> dict[str, Any] | None:

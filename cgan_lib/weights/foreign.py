@@ -14,7 +14,7 @@ from cgan_lib.files import first_line
 from cgan_lib.models import family_of
 from cgan_lib.models.layers import ClassEmbedding, ConditionalGenerator
 from cgan_lib.models.limits import check_config
-from cgan_lib.weights.recognise import State, differences, plain, state_dicts
+from cgan_lib.weights.recognise import State, differences, first_of, plain, state_dicts
 
 BEYOND = 1e-3  # of images in [-1, 1]: what rounding may add
 
@@ -125,16 +125,17 @@ def fill(module: nn.Module, content: dict, path: Path) -> nn.Module:
     name = type(module).__name__
     own = {plain(key): (key, tensor) for key, tensor in module.state_dict().items() if isinstance(tensor, Tensor)}
     found = state_dicts(content, path)
-    named = [state for state in found if set(state) == set(own)]
+    named = {prefix: state for prefix, state in found.items() if set(state) == set(own)}
     if not named:
-        nearest = max(found, key=lambda state: len(set(own) & set(state)) - len(set(own) ^ set(state)))
+        nearest = max(found.values(), key=lambda state: len(set(own) & set(state)) - len(set(own) ^ set(state)))
         raise UserError(f"{path} does not fit {name}: {differences(set(own), set(nearest))}.")
-    state = next((state for state in named if not _misfit(state, own)), None)
-    if state is None:
+    fitting = {prefix: state for prefix, state in named.items() if not _misfit(state, own)}
+    if not fitting:
         raise UserError(
-            f"{path} does not fit {name}: {_misfit(named[0], own)} in {name}: make it with the arguments that it was "
-            "trained with."
+            f"{path} does not fit {name}: {_misfit(next(iter(named.values())), own)} in {name}: make it with the "
+            "arguments that it was trained with."
         )
+    state = first_of(fitting, path)
     module.load_state_dict({own[key][0]: tensor for key, tensor in state.items()}, strict=False)
     return module
 

@@ -17,7 +17,7 @@ from cgan_lib.weights.description import Descriptions
 from cgan_lib.weights.foreign import fill, wrap
 from cgan_lib.weights.places import existing, file_in
 from cgan_lib.weights.read import read
-from cgan_lib.weights.recognise import on_meta, plain, recognise
+from cgan_lib.weights.recognise import COUNTER, on_meta, plain, recognise
 
 
 def load_generator(
@@ -53,7 +53,7 @@ def load_generator(
         described = description.beside(path)
         path = file_in(path)
     content, metadata = read(path)
-    described = description.inside(path.name, metadata) | described
+    described = description.inside(path.name, content, metadata) | described
     with torch.random.fork_rng(devices=[]):
         if module is None:
             generator = _of_family(content, path, model, described)
@@ -62,15 +62,16 @@ def load_generator(
     _check_finite(generator, path)
     if class_names is not None:
         generator.class_names = class_names
-    generator.dataset = generator.dataset if dataset is None else dataset
+    generator.draws(generator.dataset if dataset is None else dataset, generator.class_names)
     return generator.to(device).eval()
 
 
 def _of_family(content: dict, path: Path, model: str | None, described: Descriptions) -> ConditionalGenerator:
     fitting, state = recognise(content, path)
-    family = _choose(fitting, model, described, path)
+    beside = description.beside(path.parent)  # of a file that was named itself, it may be about another one
+    family = _choose(fitting, model, described | beside, path)
     generator = _build(family, state, path)
-    about = description.said(described)
+    about = description.said(described | description.agreeing(generator, family, beside))
     generator.draws(about.get("dataset"), about.get("class_names"))
     for complaint in description.complaints(generator, family, described):
         warnings.warn(f"{complaint}: the tensors of {printable(path.name)} were believed.", stacklevel=3)
@@ -98,7 +99,8 @@ def _build(model: str, state: dict[str, Tensor], path: Path) -> ConditionalGener
     try:
         config = family.infer_config(state)
         expected = on_meta(family, config)
-        state = {name: state[plain(name)] for name in expected}
+        counters = {plain(name): torch.tensor(0) for name in expected if name.endswith(COUNTER)}
+        state = {name: (counters | state)[plain(name)] for name in expected}
         _check_shapes(expected, state, path)
         generator = family(**config)
         generator.load_state_dict(state)
@@ -116,7 +118,7 @@ def _check_shapes(expected: dict[str, Tensor], state: dict[str, Tensor], path: P
         wanted = expected[name]
         if tensor.shape != wanted.shape:
             raise UserError(f"{name} is {tuple(tensor.shape)} in place of {tuple(wanted.shape)}")
-        if tensor.is_floating_point() != wanted.is_floating_point():
+        if tensor.is_floating_point() != wanted.is_floating_point() and not name.endswith(COUNTER):
             raise UserError(f"{name} is {tensor.dtype} in place of {wanted.dtype}")
     declared = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
     if declared > path.stat().st_size:

@@ -52,6 +52,8 @@ def read(path: Path) -> tuple[dict, dict[str, str]]:
         raise _other_than_weights(path) from error
     except Exception as error:  # the remains of a file can raise almost anything
         raise UserError(f"{path} is damaged or no weight file ({first_line(error)}): fetch it again.") from error
+    if isinstance(content, (list, tuple)) and any(isinstance(part, dict) for part in content):
+        content = dict(enumerate(content))
     if not isinstance(content, dict) or not content:
         raise no_state_dict(path)
     return content, {}

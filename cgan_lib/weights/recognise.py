@@ -1,6 +1,8 @@
 """Whose tensors are these? State dicts inside a file, under whatever names, and the families that they fit."""
 
-from collections.abc import Iterator
+import re
+import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -12,13 +14,16 @@ from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.weights.read import no_state_dict
 
 State = dict[str, Tensor]
-WRAPPERS = {"module", "_orig_mod"}  # what DataParallel, AveragedModel and torch.compile put into names, anywhere
+# What DataParallel, AveragedModel, torch.compile, FSDP and their like put into names, anywhere
+WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+AVERAGED = re.compile(r"EMA|(?<![A-Za-z])[Ee]ma(?![a-z])|[a-z]Ema(?![a-z])|[Aa]veraged")  # but no `schema`
+COUNTER = "num_batches_tracked"  # of BatchNorm, for training alone: older files, and converted ones, are without it
 DEEPEST = 8  # names, one inside the other, in front of those of a network
 MOST_PARTS = 1_000  # of a file, that are compared with the families
 
 
-def state_dicts(content: dict, path: Path) -> list[State]:
-    """All that may be a state dict in `content`, averaged ones first; `UserError` when there is no tensor at all.
+def state_dicts(content: dict, path: Path) -> dict[str, State]:
+    """All that may be a state dict in `content`, by name, averaged ones first; `UserError` when there is no tensor.
 
     {"state": {"generator.dense.weight": …}} holds three: all of it, and what lies below `state` and `state.generator`.
     """
@@ -29,11 +34,38 @@ def state_dicts(content: dict, path: Path) -> list[State]:
             parts.setdefault(tuple(steps[:depth]), {})[".".join(steps[depth:])] = tensor
     if not parts:
         raise no_state_dict(path)
-    return [parts[prefix] for prefix in sorted(parts, key=lambda prefix: (not _averaged(prefix), len(prefix)))]
+    names = {".".join(prefix): prefix for prefix in sorted(parts, key=len)}
+    return {name: parts[prefix] for name, prefix in sorted(names.items(), key=lambda named: not _averaged(named[0]))}
 
 
-def _averaged(prefix: tuple[str, ...]) -> bool:
-    return any(word in step.lower() for step in prefix for word in ("ema", "averaged"))
+def _averaged(name: str) -> bool:
+    return AVERAGED.search(name) is not None
+
+
+def first_of(fitting: dict[str, State], path: Path) -> State:
+    """The first of the state dicts that fit, with a warning when another one could have been meant as well."""
+    name, state = next(iter(fitting.items()))
+    rivals = {other: tensors for other, tensors in fitting.items() if _averaged(other) == _averaged(name)}
+    others = [other for other, tensors in rivals.items() if not _equal(tensors, state)]
+    if others:
+        warnings.warn(
+            f"{path} holds several generators ({', '.join(map(_short, [name, *others[:5]]))}): {_short(name)} was "
+            "taken. For another one, save its state dict in a file of its own.",
+            stacklevel=5,
+        )
+    return state
+
+
+def _equal(one: State, other: State) -> bool:
+    """Whether the same numbers are in both; never where more is declared than stored: to read that has no end."""
+    return all(
+        tensor is other[name] or (_whole(tensor) and _whole(other[name]) and torch.equal(tensor, other[name]))
+        for name, tensor in one.items()
+    )
+
+
+def _whole(tensor: Tensor) -> bool:
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def plain(name: str) -> str:
@@ -43,27 +75,34 @@ def plain(name: str) -> str:
 
 def _flat(content: dict) -> Iterator[tuple[str, Tensor]]:
     """Every tensor below `content` with its full name, but for `n_averaged`, which belongs to an `AveragedModel`."""
-    inside, seen = [("", content)], {id(content)}  # each once: dicts that hold each other many times over are soon told
+    inside: list[tuple[str, dict | list | tuple]] = [("", content)]
+    seen = {id(content)}  # each once: dicts that hold each other many times over are soon told
     for prefix, part in inside:
-        for key, value in part.items():
-            if not isinstance(key, str) or key.split(".")[-1] == "n_averaged":
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+            if not isinstance(key, (str, int)) or str(key).split(".")[-1] == "n_averaged":
                 continue
             if isinstance(value, Tensor):
                 yield plain(f"{prefix}{key}"), value
-            elif isinstance(value, dict) and id(value) not in seen and prefix.count(".") < DEEPEST:
+            elif isinstance(value, (dict, list, tuple)) and id(value) not in seen and prefix.count(".") < DEEPEST:
                 seen.add(id(value))
                 inside.append((f"{prefix}{key}.", value))
 
 
 def recognise(content: dict, path: Path) -> tuple[list[str], State]:
     """The state dict of a generator in `content`, and the families that it fits; `UserError` when there is none."""
-    found = state_dicts(content, path)[:MOST_PARTS]
+    found = dict(list(state_dicts(content, path).items())[:MOST_PARTS])
     usual = {model: set(map(plain, on_meta(family.generator, {}))) for model, family in MODELS.items()}
     for names_of in (_names, lambda model, _: usual[model]):  # then those whose shapes alone are wrong
-        for state in found:
-            if fitting := [model for model in MODELS if names_of(model, state) == set(state)]:
-                return fitting, state
-    raise _unrecognised(found, usual, path)
+        for name, state in found.items():
+            if fitting := [model for model in MODELS if essential(names_of(model, state)) == essential(state)]:
+                alike = {other: tensors for other, tensors in found.items() if set(tensors) == set(state)}
+                return fitting, first_of({name: state} | alike, path)
+    raise _unrecognised(list(found.values()), usual, path)
+
+
+def essential(names: Iterable[str]) -> set[str]:
+    """Those that an image depends on."""
+    return {name for name in names if not name.endswith(COUNTER)}
 
 
 def _names(model: str, state: State) -> set[str]:

@@ -410,6 +410,8 @@ def test_gan_train_learns_from_the_fakes_of_each_seed(trainings, generator, unse
 def test_what_cannot_be_measured_is_refused_with_the_way_out(generator, measure):
     with pytest.raises(UserError, match="count 99 is too few to measure 10 classes: use 100 or more"):
         measure(generator, "digits", count=99)
+    with pytest.raises(UserError, match="count '100' must be a whole number"):
+        measure(generator, "digits", count="100")
     with pytest.raises(UserError, match="has 4 classes, but digits has 10: name the data set that it was trained on"):
         measure(MODELS["bce"].generator(num_classes=4, base_channels=8), "digits", count=100)
     with pytest.raises(UserError, match="draws 3 channels, but digits has 1: name the data set that it was trained on"):
@@ -417,7 +419,7 @@ def test_what_cannot_be_measured_is_refused_with_the_way_out(generator, measure)
     with pytest.raises(UserError, match="Linear has no `config`"):
         measure(torch.nn.Linear(1, 1), "digits", count=100)
     if measure is evaluate:
-        for seeds in (0, 10**9):
+        for seeds in (0, 10**9, 1.5):
             with pytest.raises(UserError, match=f"seeds {seeds} must be at least 1 and at most 100"):
                 measure(generator, "digits", count=100, seeds=seeds)
 

@@ -182,6 +182,18 @@ def test_without_scores_a_run_is_measured_now_and_a_bare_generator_is_not(finish
     assert "worst class" in rows(publish(finished.generator, tmp_path / "scored", scores=SCORES))
 
 
+def test_a_card_holds_names_in_any_script_and_with_any_sign(tmp_path):
+    generator = build("bce", **SMALL)
+    names = ["a | b", "<img src=x>", "می\u200cخواهم", "👩\u200d🚀 'quoted\""]
+    generator.draws("it's: [mine] | {x}", names)
+    publish(generator, tmp_path / "out")
+    assert ModelCard.load(tmp_path / "out" / "README.md").data.datasets == [generator.dataset]
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert f"0 a \\| b, 1 &lt;img src=x>, 2 {names[2]}, 3 {names[3]}" in card
+    loaded = load_generator(tmp_path / "out")
+    assert (loaded.dataset, loaded.class_names) == (generator.dataset, tuple(names))
+
+
 @pytest.mark.parametrize("write", [publish, BCEGenerator.save_pretrained])
 def test_a_card_names_the_classes_and_points_at_files_that_are_there(clothes, tmp_path, write):
     write(clothes, tmp_path / "out")

@@ -48,6 +48,28 @@ def test_training_behind_a_link_writes_into_the_course_alone(linked, home, tiny)
     assert not (linked.folder.resolve().parents[3] / "output_images").exists()
 
 
+def test_the_pictures_of_a_run_that_is_trained_by_a_link_beside_it_stay_together(finished, tiny):
+    (finished.folder.parent / "linked").symlink_to(finished.folder, target_is_directory=True)
+    run = train("bce", run="linked", steps=41, log_every=5, grid_every=20, save_every=20, **tiny)
+    for folder in (run.folder, finished.folder):
+        assert names(open_run(folder)) == [*GRIDS, "fake_images_steps_000041.png"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("recipe.json", "[" * 100_000, "cannot be read as a recipe"),
+        ("z_eval.npy", "x", r"cannot be read .*grid_inputs\(.* makes the same"),
+        ("labels_eval.npy", None, "cannot be read"),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_one_line(finished, file, content, message):
+    path = finished.folder / file
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(UserError, match=message):
+        open_run(finished.folder).fixed_inputs()
+
+
 @pytest.mark.parametrize("place", ["logs/digits/bce/copy", "keep", "a/b/c/d/e"])
 def test_a_copied_run_has_the_grids_of_the_original(finished, home, tmp_path_factory, place):
     for course in (home, tmp_path_factory.mktemp("elsewhere")):

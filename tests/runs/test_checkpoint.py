@@ -42,7 +42,14 @@ def test_only_the_newest_two_are_kept(tmp_path):
 
 
 def test_files_that_a_person_keeps_are_neither_deleted_nor_taken_for_a_checkpoint(two):
-    own = ["step_00000001.pt.bak", "step_00000100_keep.pt", "step_7.pt", "step_best.pt", "step_x00000009.pt"]
+    own = [
+        "step_00000001.pt.bak",
+        "step_00000100_keep.pt",
+        "step_7.pt",
+        "step_best.pt",
+        "step_x00000009.pt",
+        "step_٠٠٠٠٠١٠٠.pt",
+    ]
     for name in own:
         (two / name).write_bytes((two / "step_00000001.pt").read_bytes())
     save_checkpoint(two, {"step": 3}, 3)

@@ -154,6 +154,7 @@ def silu(monkeypatch):
 
 def test_a_generator_is_loaded_as_the_family_that_its_file_declares(silu, tmp_path):
     silu.save_pretrained(tmp_path / "folder")  # config.json declares it; the metadata of save_generator do it too
+    assert same_pixels(type(silu).from_pretrained(tmp_path / "folder"), silu)
     for source in (tmp_path / "folder", save_generator(silu, tmp_path / "silu.safetensors")):
         loaded = load_generator(source)
         assert type(loaded) is type(silu)
@@ -176,6 +177,67 @@ def test_a_family_that_does_not_fit_or_is_not_known_cannot_be_asked_for(weights,
         load_generator(tmp_path / "weights.pth", model="dropout")
     with pytest.raises(UserError, match="unknown model 'bec': did you mean 'bce'"):
         load_generator(tmp_path / "weights.pth", model="bec")
+
+
+# --- several generators in one file, and files that lie beside their description
+
+
+def test_of_several_generators_the_one_that_was_taken_is_named(weights, tmp_path):
+    other = build("bce", seed=1, **SMALL).state_dict()
+    torch.save({"netG_best": other, "netG": weights}, tmp_path / "weights.pth")
+    with pytest.warns(UserWarning, match=r"several generators \(netG_best, netG\): netG_best was taken") as caught:
+        load_generator(tmp_path / "weights.pth")
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "pack",
+    [
+        lambda ours, other: {"generator": ours, "also": ours},
+        lambda ours, other: {"schema": {"x": torch.ones(1)}, "netG": other, "netG_ema": ours},
+        lambda ours, other: {"generator": other, "genEMA": ours},
+        lambda ours, other: (ours, {"step": 3}),
+        lambda ours, other: {"networks": [ours], "losses": [0.5]},
+        lambda ours, other: {0: ours},
+        lambda ours, other: {n.replace("blocks.", "blocks._fsdp_wrapped_module."): t for n, t in ours.items()},
+        lambda ours, other: {n: t for n, t in ours.items() if "num_batches" not in n},
+        lambda ours, other: {n: t.float() for n, t in ours.items()},
+    ],
+    ids=["the same twice", "ema", "EMA", "tuple", "list", "number", "fsdp", "no counters", "counters of another kind"],
+)
+def test_packings_of_others_give_the_generator_without_a_word(weights, tmp_path, pack):
+    torch.save(pack(weights, build("bce", seed=1, **SMALL).state_dict()), tmp_path / "weights.pth")
+    assert same_pixels(load_generator(tmp_path / "weights.pth"), build("bce", **SMALL))
+
+
+def test_averaged_is_a_word_of_its_own(weights, tmp_path):
+    torch.save(
+        {"state": {"schema": build("bce", seed=1, **SMALL).state_dict()}, "G": weights}, tmp_path / "weights.pth"
+    )
+    with pytest.warns(UserWarning, match="several generators"):
+        assert same_pixels(load_generator(tmp_path / "weights.pth"), build("bce", **SMALL))
+
+
+def test_a_weight_file_knows_what_it_draws_by_the_configuration_beside_it(tmp_path):
+    generator = build("bce", **SMALL)
+    generator.draws("letters", list("abcd"))
+    publish(generator, tmp_path / "folder")
+    file = tmp_path / "folder" / "letters_cgan_generator.pth"
+    assert load_generator(file).describe() == generator.describe()
+    torch.save(build("bce", **{**SMALL, "latent_dim": 9}).state_dict(), file)  # what lies beside it is of another one
+    assert load_generator(file).dataset == ""
+
+
+def test_a_checkpoint_knows_what_it_draws(finished):
+    loaded = load_generator(checkpoints(finished.folder / "checkpoints")[-1])
+    assert loaded.describe() == finished.generator.describe()
+
+
+def test_a_file_is_written_under_a_name_by_which_it_can_be_read(generator, tmp_path):
+    assert same_pixels(load_generator(save_generator(generator, str(tmp_path / "a.safetensors"))), generator)
+    with pytest.raises(UserError, match=r"must end in \.safetensors"):
+        save_generator(generator, tmp_path / "a.pth")
 
 
 # --- folders of others
