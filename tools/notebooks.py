@@ -32,8 +32,11 @@ REPOSITORY_IN_PYPROJECT = re.compile(r'^repository = ".*?"', re.MULTILINE)
 
 
 def execute(names: list[str]) -> None:
-    """Run notebooks top to bottom in one fresh home, so that no earlier run is resumed; store their outputs."""
-    chosen = [path for path in [*NOTEBOOKS, APP] if not names or any(name in path.name for name in names)]
+    """Run notebooks top to bottom in one fresh home, so that no earlier run is resumed; store their outputs.
+
+    The app comes first: it opens the newest run, and is to show what is there without any.
+    """
+    chosen = [path for path in [APP, *NOTEBOOKS] if not names or any(name in path.name for name in names)]
     with tempfile.TemporaryDirectory(prefix="cgan-notebooks-") as home:
         os.environ["CGAN_HOME"] = home
         os.environ.setdefault("CGAN_DATA", str(ROOT / "data"))
