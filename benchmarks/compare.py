@@ -7,8 +7,8 @@
 
 The first seed of a recipe is trained against the clock: it stops at each of the `minutes` of training (data loading
 for our recipes, and all measuring, not counted), and what it would hand over then is measured: the protocol of
-`cgan_lib.evaluation.protocol`, 10,000 images, one set of latents, at the last stop also GAN-train. Every further seed is
-trained for as many steps as the first one took, so that it needs no quiet machine and has no times of its own.
+`cgan_lib.evaluation.protocol`, 10,000 images, one set of latents, at the last stop also GAN-train. Every further seed
+is trained for as many steps as the first one took, so that it needs no quiet machine and has no times of its own.
 
 Results go to benchmarks/results/, each seed of a recipe replacing its own rows only, with twenty digits of the first
 seed for the picture; generators go to logs/compare/. The tables of README and notebook 04 are made from that file
