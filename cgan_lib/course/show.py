@@ -71,7 +71,7 @@ def show_stages(grids: Sequence[Path], titles: Mapping[int, str], row_names: Seq
 
 
 def show_history(curves: Curves, title: str = "") -> None:
-    """Draw losses, probabilities and gradient norms of a run against the step."""
+    """Draw losses, what the discriminator thinks of reals and fakes, and gradient norms of a run against the step."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained")

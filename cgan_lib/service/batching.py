@@ -22,7 +22,8 @@ from cgan_lib.studio.latent import Direction
 
 MAX_PASS = 256  # images that are drawn together
 # Images of each forward pass, never fewer or more: another size rounds otherwise, and a seed would not draw the very
-# same again. Costs a sixth of the requests a second; with 8, one image alone would take half as long again.
+# same again. Costs a sixth to a quarter of the requests a second; with 8, one image alone would take half as long
+# again.
 BATCH = 4
 MAX_WAITING = 2048  # images asked for and not there yet; while there are so many, requests are turned away
 RETRY_AFTER = 1  # seconds
