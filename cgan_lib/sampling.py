@@ -23,14 +23,19 @@ class NotFinite(UserError):
 
 
 def latents(count: int, latent_dim: int, seed: int = 0, truncation: float | None = None) -> Tensor:
-    """`count` latent vectors (count, latent_dim) from N(0, 1), the same for the same seed on every device.
+    """`count` latent vectors (count, latent_dim) from N(0, 1), the same for the same seed on every device, here and in
+    the browser; the first ones of many are those of a few.
 
-    With `truncation`, none of their coordinates is farther from 0 than that: see `truncate`. `UserError` for a seed
-    that is no whole number from 0 to 2⁶³ − 1.
+    The numbers are NumPy's frozen stream (NEP 19), which the page's `latents.js` draws too: the Mersenne Twister
+    (Matsumoto & Nishimura 1998), seeded by an array of the low and the high 32 bits of `seed`; two of its outputs make
+    a uniform number of 53 bits, and the polar method (Marsaglia & Bray 1964) makes normal ones of these, rounded to
+    float32. With `truncation`, none of their coordinates is farther from 0 than that: see `truncate`. `UserError` for
+    a seed that is no whole number from 0 to 2⁶³ − 1.
     """
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**63:
         raise UserError(f"seed {shown(seed, 30)} must be a whole number from 0 to 2**63 - 1.")
-    z = torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(int(seed)))
+    stream = np.random.RandomState([int(seed) & 0xFFFFFFFF, int(seed) >> 32])
+    z = torch.from_numpy(stream.standard_normal((count, latent_dim)).astype(np.float32))
     return z if truncation is None else truncate(z, truncation)
 
 

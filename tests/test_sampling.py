@@ -174,6 +174,15 @@ def test_seeds_may_be_large_and_of_any_integer_type(seed):
     assert torch.equal(latents(2, 4, seed), latents(2, 4, int(seed)))
 
 
+@pytest.mark.parametrize(
+    ("seed", "words"), [(0, [0, 0]), (7, [7, 0]), (2**31 - 1, [2**31 - 1, 0]), (2**40 + 5, [5, 2**8])]
+)
+def test_latents_are_the_frozen_stream_that_the_page_draws_too(seed, words):
+    stream = np.random.RandomState(words).standard_normal(12).astype(np.float32).reshape(4, 3)
+    assert np.array_equal(latents(4, 3, seed).numpy(), stream)
+    assert torch.equal(latents(2, 3, seed), latents(4, 3, seed)[:2])  # the first ones of many are those of a few
+
+
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 def test_images_that_are_not_finite_are_an_error_and_not_black(value):
     network = nn.Identity()  # shows its latents
