@@ -32,12 +32,14 @@ class View:
     seed: int = 0
     truncation: float | None = None
     count: int = 1
+    index: int = 0
+    """which latent of the seed is the first"""
     start: Tensor | None = None
-    """(latent_dim,), in place of the first latent of the seed"""
+    """(latent_dim,), in place of the first latent"""
 
     def inputs(self, config: dict[str, int], directions: Sequence[Direction] = ()) -> tuple[Tensor, Tensor]:
         """`z` (count, latent_dim) and class weights (count, num_classes) for `generate`; `config` of the generator."""
-        z = latents(self.count, config["latent_dim"], self.seed)
+        z = latents(self.index + self.count, config["latent_dim"], self.seed)[self.index :]
         if self.start is not None:
             z[0] = self.start
         if self.truncation is not None:

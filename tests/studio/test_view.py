@@ -35,6 +35,11 @@ def test_a_view_means_the_latents_of_its_seed_and_its_class():
     assert weights.tolist() == [[0, 1, 0, 0]] * 4
 
 
+def test_a_view_can_begin_at_a_later_latent_of_its_seed():
+    z, _ = View(label=1, seed=7, index=5, count=4).inputs(CONFIG)
+    assert torch.equal(z, latents(9, 6, seed=7)[5:])
+
+
 def test_a_view_is_truncated_moved_and_mixed():
     z, weights = replace(VIEW, count=9).inputs(CONFIG, DIRECTIONS)
     assert torch.allclose(z, latents(9, 6, seed=4, truncation=0.8) + MOVED)
