@@ -11,8 +11,8 @@ for our recipes, and all measuring, not counted), and what it would hand over th
 is trained for as many steps as the first one took, so that it needs no quiet machine and has no times of its own.
 
 Results go to benchmarks/results/, each seed of a recipe replacing its own rows only, with twenty digits of the first
-seed for the picture; generators go to logs/compare/. The tables of README and notebook 04 are made from that file
-(README's is rewritten).
+seed for the picture; generators go to logs/compare/. The tables of README, docs/measurements.md and notebook 04 are
+made from that file (those of the first two are rewritten).
 """
 
 import argparse
@@ -53,6 +53,8 @@ SCORES = {  # title: (field of a row, how it is printed)
     "GAN-train ↑ (%)": ("gan_train", "{:.1f}"),
     "diversity": ("diversity", "{:.2f}"),
 }
+IN_SHORT = ("FID ↓", "coverage ↑", "GAN-test ↑ (%)")
+OURS = {name for name in RECIPES if not name.endswith("_published")}
 ABOUT_TRAINING = {
     "seeds": lambda rows: f"{len(rows)}",
     "steps": lambda rows: f"{rows[0]['steps']:,}",
@@ -197,21 +199,37 @@ def groups_of(results: dict, minutes: float | None) -> list[list[dict]]:
     return sorted(groups.values(), key=lambda rows: fmean(row["fid"] for row in rows))
 
 
-def readme_part(results: dict) -> str:
-    """What README shows of the results."""
+def all_tables(results: dict) -> str:
+    """What docs/measurements.md shows of the results: every row of every budget."""
     budgets = sorted({row["minutes"] for row in results["rows"]}, reverse=True)
-    where = f"on a {results['machine']}, torch {results['torch'].split('+')[0]}, {results['real']['count']:,} images"
     parts = [
-        f"After {minutes:g} minutes of training each, {where}:\n\n{table(results, minutes)}" for minutes in budgets
+        f"After {minutes:g} minutes of training each, {where(results)}:\n\n{table(results, minutes)}"
+        for minutes in budgets
     ]
     return "\n" + "\n".join(parts) + "\n"
 
 
-def write_readme(results: dict, path: Path) -> None:
-    """Replace the tables between the two marks in README."""
+def short_table(results: dict) -> str:
+    """What README shows of the results: our settings after the longest training, and real images."""
+    longest = max(row["minutes"] for row in results["rows"])
+    groups = [rows for rows in groups_of(results, longest) if rows[0]["recipe"] in OURS]
+    lines = ["| recipe | FID ↓ | coverage ↑ | read as the digit asked for |\n|---|---:|---:|---:|\n"]
+    for name, rows in [*((f"`{rows[0]['recipe']}`", rows) for rows in groups), ("*real images*", [results["real"]])]:
+        fid, coverage, as_requested = (spread(rows, *SCORES[title]) for title in IN_SHORT)
+        lines.append(f"| {name} | {fid} | {coverage} | {as_requested}% |\n")
+    return f"\nAfter {longest:g} minutes of training each, {where(results)}:\n\n{''.join(lines)}\n"
+
+
+def where(results: dict) -> str:
+    """On what the results were measured, in words."""
+    return f"on a {results['machine']}, torch {results['torch'].split('+')[0]}, {results['real']['count']:,} images"
+
+
+def write_part(path: Path, part: str) -> None:
+    """Replace what stands between the two marks in a file."""
     before, _, rest = path.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    write_atomically(path, (before + BEGIN + readme_part(results) + END + after).encode())
+    write_atomically(path, (before + BEGIN + part + END + after).encode())
 
 
 def draw_digits(results: dict, minutes: float | None):
@@ -312,7 +330,8 @@ def main() -> None:
             write_atomically(path, (json.dumps(results, indent=1) + "\n").encode())
             print(table({**results, "rows": rows}, rows[-1]["minutes"]), flush=True)
     if not options.full:
-        write_readme(results, ROOT / "README.md")
+        write_part(ROOT / "README.md", short_table(results))
+        write_part(ROOT / "docs" / "measurements.md", all_tables(results))
         draw_digits(results, max(row["minutes"] for row in results["rows"])).savefig(GALLERY / "compare.png", dpi=110)
 
 

@@ -104,7 +104,7 @@ def measure(port: int, seconds: float, rounds: int) -> list[dict]:
 
 
 def table(rows: list[dict]) -> str:
-    """The rows in Markdown, as README quotes them."""
+    """The rows in Markdown, as docs/measurements.md quotes them."""
     lines = ["| picture | clients | requests/s | p50 (ms) | p99 (ms) |", "|---|---:|---:|---:|---:|"]
     for row in rows:
         numbers = f"{row['requests_per_second']:,.0f} | {row['p50_ms']:.1f} | {row['p99_ms']:.1f}"

@@ -109,7 +109,7 @@ def _summary(times: list[float]) -> dict[str, float]:
 
 
 def table(rows: list[dict]) -> str:
-    """The rows in Markdown, as README quotes them."""
+    """The rows in Markdown, as docs/measurements.md quotes them."""
     lines = ["| where | picture | median (ms) | 19 of 20 within (ms) |", "|---|---|---:|---:|"]
     lines += [f"| {row['where']} | {row['what']} | {row['median_ms']:.0f} | {row['p95_ms']:.0f} |" for row in rows]
     return "\n".join(lines)

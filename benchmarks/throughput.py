@@ -4,7 +4,8 @@
 
 The plain way is what tutorials do, with the same networks, batch, loss and average: torchvision data set
 with per-sample transforms, DataLoader, fp32, Adam as it comes, gradients of everything, losses read every step.
-Prints a Markdown table of medians, which README quotes, and with all recipes keeps it in benchmarks/results/.
+Prints a Markdown table of medians, which docs/measurements.md quotes, and with all recipes keeps it in
+benchmarks/results/.
 """
 
 import argparse

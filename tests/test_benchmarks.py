@@ -26,7 +26,8 @@ from cgan_lib.models.layers import Clamp
 from cgan_lib.sampling import latents
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = [name for name in RECIPES if not name.endswith("_published")]
+TABLES = {"README.md": compare.short_table, "docs/measurements.md": compare.all_tables}
+OURS = sorted(compare.OURS)
 
 
 @pytest.fixture
@@ -131,19 +132,20 @@ def results_of(*rows: dict) -> dict:
     return dict(rows=list(rows), real=real, machine="2-core CPU", torch="2.15.0+cpu", python="3.12")
 
 
-def test_the_readme_quotes_the_results_file():
+def test_readme_and_docs_quote_the_results_file():
     results = json.loads((ROOT / "benchmarks" / "results" / "compare.json").read_text())
     assert {row["recipe"] for row in results["rows"]} == {*RECIPES, "mlp_peer"}
     assert {row["minutes"] for row in results["rows"]} == {2, 5}
     assert {row["classifier"] for row in results["rows"]} == {fingerprint(load_classifier("mnist"))}
-    assert compare.BEGIN + compare.readme_part(results) + compare.END in (ROOT / "README.md").read_text()
+    for path, part in TABLES.items():
+        assert compare.BEGIN + part(results) + compare.END in (ROOT / path).read_text()
     assert {path.stem for path in (ROOT / "benchmarks" / "results" / "digits").iterdir()} == {*RECIPES, "mlp_peer"}
 
 
 @pytest.mark.parametrize("benchmark", [service, studio, throughput], ids=lambda module: module.__name__)
-def test_the_readme_quotes_the_measurements(benchmark):
+def test_the_docs_quote_the_measurements(benchmark):
     results = json.loads((ROOT / "benchmarks" / "results" / f"{benchmark.__name__}.json").read_text())
-    assert benchmark.table(results["rows"]) in (ROOT / "README.md").read_text()
+    assert benchmark.table(results["rows"]) in (ROOT / "docs" / "measurements.md").read_text()
     assert results["machine"] == "2-core CPU"
 
 
@@ -167,16 +169,24 @@ def test_gan_train_has_no_column_where_nobody_measured_it():
     assert "GAN-test" in table
 
 
-def test_the_tables_in_a_readme_are_replaced_and_nothing_else(tmp_path):
+def test_the_short_table_has_our_settings_alone():
+    text = compare.short_table(results_of(AGAIN, ROW, {**ROW, "recipe": "bce_published"}))
+    assert [line for line in text.splitlines() if line.startswith(("| `", "| *"))] == [
+        "| `bce` | 24.8 ± 1.4 | 0.69 ± 0.00 | 98.4 ± 0.0% |",
+        "| *real images* | 4.7 | 0.69 | 98.4% |",
+    ]
+
+
+def test_the_tables_in_a_file_are_replaced_and_nothing_else(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{compare.BEGIN}old{compare.END}\nafter\n")
-    compare.write_readme(results_of(ROW), readme)
+    compare.write_part(readme, compare.all_tables(results_of(ROW)))
     written = readme.read_text()
     assert written.startswith("before\n")
     assert written.endswith("\nafter\n")
     assert "old" not in written
     assert "After 5 minutes of training each, on a 2-core CPU, torch 2.15.0, 10,000 images:" in written
-    compare.write_readme(results_of(ROW), readme)
+    compare.write_part(readme, compare.all_tables(results_of(ROW)))
     assert readme.read_text() == written
 
 
@@ -186,7 +196,9 @@ def small(tmp_path, monkeypatch, tiny):
     module = import_module("cgan_lib.evaluation.classifier")
     monkeypatch.setattr(module, "EPOCHS", 1)
     monkeypatch.setattr(module, "LEAST_STEPS", 5)
-    (tmp_path / "README.md").write_text(compare.BEGIN + compare.END)
+    (tmp_path / "docs").mkdir()
+    for path in TABLES:
+        (tmp_path / path).write_text(compare.BEGIN + compare.END)
     for name in ("ROOT", "RESULTS", "GALLERY"):
         monkeypatch.setattr(compare, name, tmp_path)
     monkeypatch.setattr(compare, "COUNT", 100)
@@ -221,7 +233,7 @@ def test_every_recipe_is_measured_at_each_stop_and_replaces_its_own_rows_only(sm
         assert 0 <= late["gan_train"] <= 100
         assert late["count"] == 100
     assert "`spatial`" in capsys.readouterr().out
-    assert "After 0.02 minutes" in (small / "README.md").read_text()
+    assert "After 0.02 minutes" in (small / "docs" / "measurements.md").read_text()
     assert (small / "compare.png").is_file()
     run_compare(monkeypatch, "bce", "--minutes", "0.03", "--seeds", "1")
     assert [row for row in rows_in(small) if row["recipe"] == "spatial"] == rows[2:]
@@ -239,7 +251,7 @@ def test_further_seeds_train_as_many_steps_as_the_first_one_took(small, monkeypa
     ]
     assert {row["seconds"] for row in rows[2:]} == {None}
     assert len({row["fid"] for row in rows if row["minutes"] == 0.01}) == 3
-    assert "±" in (small / "README.md").read_text()
+    assert "±" in (small / "docs" / "measurements.md").read_text()
     trained = []
     monkeypatch.setattr(compare, "train", lambda *arguments: trained.append(arguments))
     run_compare(monkeypatch, "bce", "--further", "--seeds", "3")  # none is missing
@@ -279,7 +291,7 @@ def test_full_trains_the_epochs_of_the_recipe(small, monkeypatch, tiny):
     (row,) = json.loads((small / "compare_full.json").read_text())["rows"]
     assert (row["recipe"], row["minutes"], row["steps"]) == ("bce", None, 6)
     assert row["gan_train"] is not None
-    assert (small / "README.md").read_text() == compare.BEGIN + compare.END
+    assert all((small / path).read_text() == compare.BEGIN + compare.END for path in TABLES)
 
 
 @pytest.mark.usefixtures("mnist")

@@ -1,6 +1,6 @@
 """What every network, loss, recipe and data set must do to be in its registry, whoever adds it.
 
-The rules are those of "Make it yours" in README; where one is broken, the message says what to do.
+The rules are those of docs/extending.md; where one is broken, the message says what to do.
 """
 
 from contextlib import suppress
