@@ -1,6 +1,8 @@
 """What is drawn into matplotlib axes, wherever it is shown: grids of images, curves of a run, a confusion matrix."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ from torch import Tensor
 
 from cgan_lib.sampling import GRID_COLUMNS, tile
 
+STYLE = Path(__file__).with_name("house.mplstyle")
 COLOURS = {"G": "#c8553d", "D": "#2f6f8f"}
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
 CURVE_LABELS = {
@@ -17,6 +20,32 @@ CURVE_LABELS = {
     "gradient_norm": "gradient norm",
 }
 CURVE_PANELS = (("loss",), ("logit", "probability"), ("gradient_norm",))  # each shows the first group that is there
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Our look inside, whatever the user's rcParams are; before a `def` it covers each call of the function.
+
+    A figure has to be made *and* shown or saved inside: matplotlib reads some of the rcParams only then.
+    """
+    from matplotlib import style
+
+    with style.context(STYLE, after_reset=True):
+        yield
+
+
+def use_house_style() -> None:
+    """For a notebook: from here on figures appear below their cells, in our look, whatever MPLBACKEND and rcParams say.
+
+    Outside of IPython only the look is set.
+    """
+    import matplotlib as mpl
+    from IPython import get_ipython
+
+    if (shell := get_ipython()) is not None:
+        shell.run_line_magic("matplotlib", "inline")
+    mpl.rcdefaults()
+    mpl.style.use(STYLE)
 
 
 def draw_grid(
