@@ -45,11 +45,12 @@ def make_site(source: str, out: Path) -> Path:
         export_onnx(generator, partial / "generator.onnx", name=name, directions=directions)
         for file, _ in PAGE.values():
             (partial / file).write_bytes((files("cgan_lib.service") / "page" / file).read_bytes())
-        settings = {"engine": "onnx", "made_by": MADE_BY, "model": "generator.onnx", "runtime": RUNTIME[0]}
+        settings = {"model": "generator.onnx", "runtime": RUNTIME[0]}
         settings |= page_settings(generator, name, directions)
         for described, direction in zip(settings["directions"], directions, strict=True):
             described["vector"] = direction.vector.tolist()
-        (partial / "studio.json").write_text(json.dumps(settings))
+        site = {"engine": "browser", "made_by": MADE_BY, "models": [settings]}
+        (partial / "studio.json").write_text(json.dumps(site))
         _fetch_runtime(partial)
     return out
 

@@ -33,6 +33,8 @@ PAGE = {  # path → file in the package, media type
     "/": ("index.html", "text/html"),
     "/studio.css": ("studio.css", "text/css"),
     "/studio.js": ("studio.js", "text/javascript"),
+    "/engine.js": ("engine.js", "text/javascript"),
+    "/latents.js": ("latents.js", "text/javascript"),
 }
 REFUSALS = {
     413: f"the body has more than {MAX_BODY} bytes",
@@ -62,7 +64,7 @@ def create_app(
     The interactive reference at /docs loads its scripts from a CDN, so it needs a connection; /openapi.json does not.
     """
     directions = slider_directions(generator)
-    settings = {"engine": "server"} | page_settings(generator, name, directions)
+    settings = {"engine": "server", "models": [page_settings(generator, name, directions)]}
     last = generator.config["num_classes"] - 1
 
     class BoundedRequest(ImageRequest):

@@ -1,4 +1,4 @@
-"""The page in a real browser, drawn by the service, and by the visitor's browser in the demo site."""
+"""The page of the service in a real browser; what the demo site adds is in test_site.py."""
 
 import base64
 import io
@@ -7,20 +7,15 @@ import os
 import re
 import subprocess
 import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import demo_site
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from cgan_lib import UserError, generate, load_generator
+from cgan_lib import generate, load_generator
 from cgan_lib.evaluation.classifier import load_classifier, read
-from cgan_lib.sampling import latents
 from cgan_lib.studio.latent import directions
 from cgan_lib.studio.view import View
 
@@ -45,28 +40,6 @@ window.fetch = async (url, options) => {
 """
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Python's own web server, without a line for each request."""
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """Address of the demo site, behind Python's own web server."""
-    try:
-        folder = demo_site.make_site(SOURCE, tmp_path_factory.mktemp("demo") / "site")
-    except UserError as error:
-        if "npm" in str(error):
-            pytest.skip(str(error))
-        raise
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
 @pytest.fixture(scope="module")
 def service():
     """Address of the real service, in a process of its own."""
@@ -81,11 +54,6 @@ def service():
     finally:
         process.terminate()
         process.wait(timeout=20)
-
-
-@pytest.fixture(params=["site", "service"])
-def address(request):
-    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +93,7 @@ def sown(page, seed):
 
 def canvas(page) -> np.ndarray:
     """What is seen in the picture, grey: (height, width)."""
-    address = page.evaluate("byId('picture').toDataURL()")
+    address = page.evaluate("document.getElementById('picture').toDataURL()")
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("L"))
 
 
@@ -136,8 +104,8 @@ def pixels(page, size=1) -> list[torch.Tensor]:
     expected = 28 * times * size + 3 * (size - 1)
     red = page.evaluate(
         """([times, size, step]) => {
-        const { width, height } = byId("picture"), middle = times >> 1;
-        const { data } = byId("picture").getContext("2d").getImageData(0, 0, width, height);
+        const picture = document.getElementById("picture"), { width, height } = picture, middle = times >> 1;
+        const { data } = picture.getContext("2d").getImageData(0, 0, width, height);
         const red = [width, height];
         for (let tile = 0; tile < size * size; tile++) {
             const left = step * (tile % size), top = step * Math.floor(tile / size);
@@ -160,8 +128,8 @@ def share_read(images, labels) -> float:
 # --- what is drawn
 
 
-def test_a_digit_chosen_by_its_key_is_drawn(page, address):
-    opened(page, address)
+def test_a_digit_chosen_by_its_key_is_drawn(page, service):
+    opened(page, service)
     images, labels = [], []
     for seed in (11, 12):
         sown(page, seed)
@@ -194,10 +162,13 @@ def test_enlarging_keeps_greys_and_slopes(page, service):
     page.goto(service)
     for look in ("strokes", "greys"):
         flat, slope = page.evaluate(
-            """(look) => [() => 77, (p) => 8 * (p % 28)].map((grey) => {
+            """async (look) => {
+            const { enlarged, neighbours, LOOKS } = await import("./studio.js");
+            return [() => 77, (p) => 8 * (p % 28)].map((grey) => {
                 const plane = Uint8ClampedArray.from({ length: 784 }, (_, p) => grey(p));
                 return [...enlarged(plane, 28, 10, neighbours(28, 10, LOOKS[look])).subarray(280 * 140, 280 * 141)];
-            })""",
+            });
+            }""",
             look,
         )
         assert set(flat) == {77}
@@ -228,51 +199,11 @@ def test_the_service_and_the_page_draw_what_the_library_draws(page, service, gen
         assert difference <= 1, name  # the order of sums may differ
 
 
-def test_the_site_draws_what_the_library_draws_from_its_latents(page, site, generator):
-    opened(page, site)
-    press(page, "4")
-    sown(page, 77)
-    z = torch.tensor(page.evaluate("[...normals(100, 77)]"))[None]
-    seen = {"plain": (pixels(page)[0], z, View(4))}
-    slide(page, "share", "PageUp", 3)
-    slide(page, "move-1", "ArrowLeft", 5)
-    moved = View(4, 8, 0.3)
-    second = directions(generator)[1].vector
-    seen["moved"] = pixels(page)[0], z - 0.5 * second, moved
-    slide(page, "truncation", "Home")
-    slide(page, "truncation", "ArrowRight", 4)
-    inside = torch.erf(torch.tensor(0.4 / 2**0.5, dtype=torch.float64))  # as in sampling.latents
-    near = 2**0.5 * torch.erfinv(torch.erf(z.double() / 2**0.5) * inside)
-    seen["truncated"] = pixels(page)[0], near.float() - 0.5 * second, moved
-    for name, (image, some_z, view) in seen.items():
-        _, weights = view.inputs(generator.config)
-        difference = (generate(generator, weights, z=some_z)[0].int() - image.int()).abs().max()
-        assert difference <= 1, name
-
-
-@pytest.mark.parametrize("truncation", [0.2, 0.4, 1, 2.95])
-def test_truncation_is_that_of_the_library(page, site, truncation):
-    page.goto(site)
-    z = latents(5, 100, seed=3).flatten()
-    there = torch.tensor(page.evaluate("([z, t]) => truncated(z, t)", [z.tolist(), truncation]))
-    assert (there - latents(5, 100, seed=3, truncation=truncation).flatten()).abs().max() < 1e-4
-
-
-def test_the_latents_of_the_site_are_normal_and_those_of_two_seeds_have_nothing_in_common(page, site):
-    page.goto(site)
-    draws = torch.tensor(page.evaluate("[0, 1, 2, 2 ** 31 - 1].map((seed) => [...normals(20001, seed)])"))
-    assert draws.mean(1).abs().max() < 0.03
-    assert (draws.std(1) - 1).abs().max() < 0.03
-    assert (draws.pow(4).mean(1) - 3).abs().max() < 0.3
-    assert (torch.corrcoef(draws) - torch.eye(4)).abs().max() < 0.03
-    assert torch.equal(draws[1], torch.tensor(page.evaluate("[...normals(20001, 1)]")))
-
-
 # --- the controls
 
 
-def test_a_slider_moved_by_the_keyboard_changes_the_picture_and_back_restores_it(page, address):
-    opened(page, address)
+def test_a_slider_moved_by_the_keyboard_changes_the_picture_and_back_restores_it(page, service):
+    opened(page, service)
     (before,) = pixels(page)
     for slider in ("share", "move-0", "move-1", "move-2", "move-3", "truncation"):
         away, back = ("PageUp", "PageDown") if slider != "truncation" else ("PageDown", "PageUp")
@@ -288,8 +219,8 @@ def test_a_slider_moved_by_the_keyboard_changes_the_picture_and_back_restores_it
         assert page.locator("#reset").is_disabled()
 
 
-def test_a_grid_is_as_large_as_the_slider_says_and_its_images_differ(page, address):
-    opened(page, address)
+def test_a_grid_is_as_large_as_the_slider_says_and_its_images_differ(page, service):
+    opened(page, service)
     press(page, "5", "g")
     assert page.locator("#grid").get_attribute("aria-pressed") == "true"
     for size in (4, 10, 3):
@@ -304,8 +235,8 @@ def test_a_grid_is_as_large_as_the_slider_says_and_its_images_differ(page, addre
     assert torch.equal(pixels(page)[0], one)
 
 
-def test_another_draws_another_and_its_seed_brings_it_back(page, address):
-    opened(page, address)
+def test_another_draws_another_and_its_seed_brings_it_back(page, service):
+    opened(page, service)
     press(page, "n")
     seed, (image,) = page.input_value("#seed"), pixels(page)
     page.click("#another")
@@ -351,8 +282,8 @@ def test_nothing_becomes_itself(page, service):
     assert page.locator("#toward option:disabled").inner_text() == "8"
 
 
-def test_the_picture_is_saved_as_it_is_seen(page, address, tmp_path):
-    opened(page, address)
+def test_the_picture_is_saved_as_it_is_seen(page, service, tmp_path):
+    opened(page, service)
     with page.expect_download() as download:
         page.click("#download")
     assert download.value.suggested_filename == "3_seed1.png"
@@ -420,7 +351,8 @@ def test_an_answer_for_another_digit_is_not_shown(page, service):
     opened(page, service)
     page.evaluate("""() => {
         window.seen = [];
-        new MutationObserver(() => seen.push(byId("picture").ariaLabel)).observe(byId("picture"), { attributes: true });
+        const picture = document.getElementById("picture");
+        new MutationObserver(() => seen.push(picture.ariaLabel)).observe(picture, { attributes: true });
     }""")
     page.keyboard.press("1")
     page.wait_for_function("calls.asked.at(-1).value === 1")
@@ -469,16 +401,8 @@ def test_a_service_that_is_gone_is_waited_for(page, service, problems):
     problems[:] = [problem for problem in problems if "ERR_INTERNET_DISCONNECTED" not in problem]
 
 
-def test_a_site_without_its_generator_says_so(page, site, problems):
-    page.route("**/generator.onnx", lambda route: route.fulfill(status=404))
-    page.goto(site)
-    page.wait_for_selector("main[data-state=error]")
-    assert "could not be set up" in page.inner_text("#status")
-    problems.clear()  # the browser says so too
-
-
 def test_opened_as_a_file_it_says_how_to_open_it(page, problems):
-    page.goto((Path(demo_site.__file__).parents[1] / "cgan_lib" / "service" / "page" / "index.html").as_uri())
+    page.goto((Path(__file__).parents[2] / "cgan_lib" / "service" / "page" / "index.html").as_uri())
     page.wait_for_selector("main[data-state=error]")
     assert "python -m http.server" in page.inner_text("#status")
     problems.clear()  # the browser says so too

@@ -71,7 +71,7 @@ def test_a_generator_of_colours_answers_in_colour():
         image = draw(client, value=2, seed=1)
         assert same(image.permute(2, 0, 1), generate(coloured, [2], z=latents(1, coloured.config["latent_dim"], 1))[0])
         assert draw(client, value=2, grid=True, grid_size=2).shape == (2 * 66 + 2, 2 * 66 + 2, 3)
-        assert client.get("/studio.json").json()["channels"] == 3
+        assert client.get("/studio.json").json()["models"][0]["channels"] == 3
 
 
 def test_json_holds_the_same_picture(client):
@@ -246,24 +246,27 @@ def test_the_page_and_what_it_loads(client):
 
 
 def test_the_page_is_told_about_the_generator(client, generator):
-    assert client.get("/studio.json").json() == {
-        "engine": "server",
-        "name": "tiny",
-        "class_names": list("0123456789"),
-        "image_size": 28,
-        "channels": 1,
-        "latent_dim": 100,
-        "directions": [{"label": d.label(number)} for number, d in enumerate(directions(generator, 4), start=1)],
-        "max_grid": 10,
-        "mixes": True,
-    }
+    said = client.get("/studio.json").json()
+    assert said["engine"] == "server"
+    assert said["models"] == [
+        {
+            "name": "tiny",
+            "class_names": list("0123456789"),
+            "image_size": 28,
+            "channels": 1,
+            "latent_dim": 100,
+            "directions": [{"label": d.label(number)} for number, d in enumerate(directions(generator, 4), start=1)],
+            "max_grid": 10,
+            "mixes": True,
+        }
+    ]
 
 
 def test_the_classes_are_those_of_the_generator():
     few = get_recipe("bce", base_channels=8).build(num_classes=4)[0]
     few.class_names = ("coat", "bag", "boot", "shirt")
     with TestClient(create_app(few)) as client:
-        assert client.get("/studio.json").json()["class_names"] == ["coat", "bag", "boot", "shirt"]
+        assert client.get("/studio.json").json()["models"][0]["class_names"] == ["coat", "bag", "boot", "shirt"]
         assert draw(client, value=3, toward=0, share=0.5).shape == (28, 28)
         for asked in ({"value": 4}, {"value": 0, "toward": 4}):
             assert client.post("/gen_images", json=asked).status_code == 422
@@ -287,7 +290,7 @@ class OneAtATime(nn.Module):
 def test_a_generator_that_cannot_mix_classes_is_not_asked_to():
     foreign = ForeignGenerator(OneAtATime(), 6, 3)
     with TestClient(create_app(foreign)) as client:
-        assert client.get("/studio.json").json()["mixes"] is False
+        assert client.get("/studio.json").json()["models"][0]["mixes"] is False
         answer = client.post("/gen_images", json={"value": 1, "toward": 2, "share": 0.5})
         assert answer.status_code == 422
         (reason,) = answer.json()["detail"]

@@ -1,181 +1,17 @@
-// Draws what the controls say. Two engines with one interface, `draw(view) -> Promise<{tiles, side, columns}>`: "server"
-// asks POST gen_images, "onnx" runs generator.onnx here. `studio.json` says which, and what the generator can draw.
-"use strict";
+// Draws what the controls say, by an engine (engine.js); `studio.json` says what its generator can draw.
+import { openEngine, Trouble } from "./engine.js";
 
 const CANVAS = 1120; // pixels along a side of the picture, or a few less
 const OFF = 3; // at this end of the slider, nothing is truncated
 const MAX_SEED = 2 ** 31 - 1;
-const PATIENCE = 20000; // ms that an answer may take
 const byId = (id) => document.getElementById(id);
-
-// --- numbers: normal latents from a seed, truncated as sampling.latents does
-
-/** Function that gives uniform numbers in [0, 1), the same for the same seed (sfc32 by Chris Doty-Humphrey). */
-function uniforms(seed) {
-  let a = 0x9e3779b9, b = 0x243f6a88, c = seed >>> 0, d = 1;
-  const next = () => {
-    const t = (((a + b) | 0) + d) | 0;
-    d = (d + 1) | 0;
-    a = b ^ (b >>> 9);
-    b = (c + (c << 3)) | 0;
-    c = ((c << 21) | (c >>> 11)) + t | 0;
-    return (t >>> 0) / 2 ** 32;
-  };
-  for (let i = 0; i < 16; i++) next(); // until every bit of the seed has reached every word
-  return next;
-}
-
-/** `count` numbers from N(0, 1), by the Box–Muller transform. */
-function normals(count, seed) {
-  const uniform = uniforms(seed);
-  const values = new Float64Array(count);
-  for (let i = 0; i < count; i += 2) {
-    const radius = Math.sqrt(-2 * Math.log(1 - uniform())); // 1 - u: the logarithm of 0 has no value
-    const angle = 2 * Math.PI * uniform();
-    values[i] = radius * Math.cos(angle);
-    if (i + 1 < count) values[i + 1] = radius * Math.sin(angle);
-  }
-  return values;
-}
-
-/** Error function, to 1.2e-7 (Press et al., Numerical Recipes, section 6.2). */
-function erf(x) {
-  const t = 1 / (1 + Math.abs(x) / 2);
-  const terms = [-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587,
-    -0.82215223, 0.17087277];
-  const tail = t * Math.exp(-x * x + terms.reduceRight((sum, term) => sum * t + term, 0));
-  return x < 0 ? tail - 1 : 1 - tail;
-}
-
-/** Inverse of `erf` on (-1, 1): Winitzki's approximation, then two steps of Newton's method. */
-function erfinv(y) {
-  const log = Math.log(1 - y * y), part = 2 / (Math.PI * 0.147) + log / 2;
-  let x = Math.sign(y) * Math.sqrt(Math.sqrt(part * part - log / 0.147) - part);
-  for (let step = 0; step < 2; step++) x -= (erf(x) - y) * Math.sqrt(Math.PI) / 2 * Math.exp(x * x);
-  return x;
-}
-
-/** `z` with no number farther from 0 than `truncation`, by the quantiles of the same draw. */
-function truncated(z, truncation) {
-  const inside = erf(truncation / Math.SQRT2);
-  return z.map((value) => {
-    const near = Math.SQRT2 * erfinv(erf(value / Math.SQRT2) * inside);
-    return Math.max(-truncation, Math.min(truncation, near));
-  });
-}
-
-// --- engines
-
-/** An error with a sentence for the person; `again` is after how many ms to try once more, null for not at all. */
-class Trouble extends Error {
-  constructor(message, again = null) {
-    super(message);
-    this.again = again;
-  }
-}
-
-function serverEngine(settings) {
-  const side = settings.image_size;
-  return {
-    about: "draws what you ask for: nobody ever wrote it.",
-    async draw(view) {
-      const columns = view.grid ? view.gridSize : 1;
-      const wanted = {
-        value: view.digit, grid: view.grid, grid_size: view.gridSize, seed: view.seed, truncation: view.truncation,
-        toward: view.share > 0 ? view.toward : null, share: view.share, moves: view.moves, scale: 1, format: "png",
-      };
-      let answer;
-      try {
-        answer = await fetch("gen_images", {
-          method: "POST",
-          headers: { "Content-Type": "application/json" },
-          body: JSON.stringify(wanted),
-          signal: AbortSignal.timeout(PATIENCE),
-        });
-        if (answer.ok) return cut(await createImageBitmap(await answer.blob()), side, columns, settings.channels);
-      } catch (error) {
-        const what = error.name === "TimeoutError" ? "takes long to answer" : "cannot be reached";
-        throw new Trouble(`The service ${what}. Trying again …`, 2000);
-      }
-      if (answer.status === 503) {
-        throw new Trouble("The service is busy. Trying again …", 1000 * (Number(answer.headers.get("Retry-After")) || 1));
-      }
-      throw new Trouble(`The service refused: ${await reason(answer)}`);
-    },
-  };
-}
-
-/** What a refusal says: `detail` is a sentence, or a list of what is wrong with the fields. */
-async function reason(answer) {
-  try {
-    const { detail } = await answer.json();
-    return Array.isArray(detail) ? detail.map((one) => `${one.loc.at(-1)}: ${one.msg}`).join("; ") : detail;
-  } catch {
-    return `status ${answer.status}`;
-  }
-}
-
-/** Red, green and blue of an image: its own planes, or the first one three times. */
-const threefold = (planes) => (planes.length === 3 ? planes : Array(3).fill(planes[0]));
-
-/** The images of a picture: as it is, or as sampling.tile lays them out, two pixels between them and around. */
-function cut(bitmap, side, columns, channels) {
-  const canvas = document.createElement("canvas");
-  canvas.width = bitmap.width;
-  canvas.height = bitmap.height;
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(bitmap, 0, 0);
-  const gap = bitmap.width === side ? 0 : 2;
-  const tiles = [];
-  for (let i = 0; i < columns * columns; i++) {
-    const x = gap + (side + gap) * (i % columns), y = gap + (side + gap) * Math.floor(i / columns);
-    const { data } = context.getImageData(x, y, side, side);
-    const plane = (channel) => Uint8ClampedArray.from({ length: side * side }, (_, p) => data[4 * p + channel]);
-    tiles.push(threefold(Array.from({ length: channels }, (_, channel) => plane(channel))));
-  }
-  return { tiles, side, columns };
-}
-
-async function onnxEngine(settings) {
-  const ort = await import(new URL(settings.runtime, document.baseURI));
-  ort.env.wasm.numThreads = 1; // more would need headers that plain web servers do not send
-  ort.env.wasm.proxy = true; // in a worker: the page goes on while it draws
-  const session = await ort.InferenceSession.create(new URL(settings.model, document.baseURI).href);
-  const side = settings.image_size, dim = settings.latent_dim, classes = settings.class_names.length;
-  return {
-    about: "draws in your browser: nobody ever wrote it, and nothing leaves this page.",
-    async draw(view) {
-      const columns = view.grid ? view.gridSize : 1, count = columns * columns;
-      let z = normals(count * dim, view.seed);
-      if (view.truncation !== null) z = truncated(z, view.truncation);
-      view.moves.forEach((move, k) => {
-        if (move) z = z.map((value, i) => value + move * settings.directions[k].vector[i % dim]);
-      });
-      const weights = new Float32Array(count * classes);
-      for (let row = 0; row < count; row++) {
-        weights[row * classes + view.digit] += 1 - view.share;
-        weights[row * classes + view.toward] += view.share;
-      }
-      const { images } = await session.run({
-        z: new ort.Tensor("float32", Float32Array.from(z), [count, dim]),
-        class_weights: new ort.Tensor("float32", weights, [count, classes]),
-      });
-      const [, channels] = images.dims; // (count, channels, side, side) in [-1, 1]
-      const plane = (k) => Uint8ClampedArray.from(
-        images.data.subarray(k * side * side, (k + 1) * side * side), (value) => (value + 1) * 127.5); // rounds, too
-      const tiles = Array.from({ length: count }, (_, n) =>
-        threefold(Array.from({ length: channels }, (_, channel) => plane(n * channels + channel))));
-      return { tiles, side, columns };
-    },
-  };
-}
 
 // --- the picture
 
 // How pixels become a larger picture: four neighbours on a line are weighed by a cubic (Mitchell & Netravali 1988, with
 // their B and C). For strokes the smoothest one, whose edges are then made crisp again; where greys mean something, the
 // authors' own choice. "pixels" shows them as they are.
-const LOOKS = { strokes: { b: 1, c: 0, crisp: true }, greys: { b: 1 / 3, c: 1 / 3 }, pixels: null };
+export const LOOKS = { strokes: { b: 1, c: 0, crisp: true }, greys: { b: 1 / 3, c: 1 / 3 }, pixels: null };
 const smoothstep = (x) => x * x * (3 - 2 * x);
 const PLAIN = Uint8Array.from({ length: 256 }, (_, grey) => grey);
 const CRISP = PLAIN.map((grey) => Math.round(255 * smoothstep(smoothstep(grey / 255))));
@@ -187,7 +23,7 @@ function cubic(x, { b, c }) {
 }
 
 /** For each pixel of a line enlarged `times`: the places of four neighbours, one after the other, and their weights. */
-function neighbours(side, times, look) {
+export function neighbours(side, times, look) {
   const places = new Int32Array(4 * side * times), weights = new Float32Array(4 * side * times);
   for (let i = 0; i < side * times; i++) {
     const at = (i + 0.5) / times - 0.5, first = Math.floor(at) - 1;
@@ -200,7 +36,7 @@ function neighbours(side, times, look) {
 }
 
 /** A plane side × side, enlarged `times`; from `neighbours` the other two. */
-function enlarged(plane, side, times, { places: at, weights: w }) {
+export function enlarged(plane, side, times, { places: at, weights: w }) {
   const width = side * times, wide = new Float32Array(side * width), large = new Uint8ClampedArray(width * width);
   for (let y = 0; y < side; y++) {
     const row = y * side;
@@ -271,7 +107,7 @@ function studio(settings) {
     while (drawn !== newest) {
       const asked = newest, wanted = structuredClone(view);
       try {
-        const picture = await engine.draw(wanted);
+        const picture = await engine.draw({ ...wanted, value: wanted.digit });
         drawn = asked;
         if (asked === newest || chosen(wanted) === chosen(view)) {
           shown = picture;
@@ -443,18 +279,16 @@ async function begin() {
   try {
     const answer = await fetch("studio.json");
     if (!answer.ok) throw new Error(`studio.json: status ${answer.status}`);
-    const settings = await answer.json();
+    const { models: [settings] } = await answer.json();
     page = studio(settings);
-    byId("about").textContent = settings.engine === "onnx" ? `Loading ${settings.name} and what runs it …` : "";
-    page.start(await (settings.engine === "onnx" ? onnxEngine(settings) : serverEngine(settings)));
+    byId("about").textContent = `Loading ${settings.name} …`;
+    page.start(await openEngine(settings));
   } catch (error) {
     byId("about").textContent = "";
     byId("studio").dataset.state = "error";
     for (const part of document.querySelectorAll("fieldset")) part.disabled = true; // there is nothing to change
     byId("status").hidden = false;
-    byId("message").textContent = location.protocol === "file:"
-      ? "A browser lets no file read others: start python -m http.server in this folder, and open the address it prints."
-      : `This page could not be set up (${error.message}). Reload it to try again.`;
+    byId("message").textContent = `This page could not be set up (${error.message}). Reload it to try again.`;
   }
 }
 
