@@ -22,7 +22,7 @@ from cgan_lib.files import png, write_atomically
 from cgan_lib.paths import check_path, home, make_folder, short
 from cgan_lib.publish import export_onnx, publish
 from cgan_lib.recipes import RECIPES, SAMPLES, SEEDS, Recipe, current_profile, get_recipe
-from cgan_lib.runs import Run, open_source, train
+from cgan_lib.runs import Run, Stopped, open_source, train
 from cgan_lib.sampling import check_labels, generate, tile
 from cgan_lib.service import serve
 from cgan_lib.studio.latent import slider_directions
@@ -90,7 +90,10 @@ def _train(
         profile: ci, demo or full; default: $CGAN_PROFILE or demo
         device: auto (cuda, else mps, else cpu), or a device such as cuda:1
     """
-    result = train(recipe, run=run, profile=profile, device=device)
+    try:
+        result, code = train(recipe, run=run, profile=profile, device=device), 0
+    except Stopped as stop:
+        result, code = stop.run, 128 + stop.signal
     folder, classes = quoted(short(result.folder)), range(min(result.generator.config["num_classes"], 10))
     print(f"\n{result.step} steps in {result.seconds:.0f} s of training")
     if result.grids:
@@ -100,7 +103,7 @@ def _train(
     print(f"  TensorBoard   tensorboard --logdir {quoted(from_here(home() / 'logs'))} --samples_per_plugin images=1000")
     print(f"  make images   {PROGRAM} generate {folder} --labels {' '.join(map(str, classes))} --out images.png")
     print(f"  measure it    {PROGRAM} evaluate {folder}")
-    return 128 + result.stopped_by if result.interrupted else 0
+    return code
 
 
 def _save_curves(run: Run) -> Path:

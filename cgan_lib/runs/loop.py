@@ -11,13 +11,13 @@ from cgan_lib.runs.live import Display
 from cgan_lib.runs.logbook import Logbook, read_scalars
 from cgan_lib.runs.run import Run
 from cgan_lib.runs.session import Session
-from cgan_lib.runs.stop import StopRequest, stop_requests
+from cgan_lib.runs.stop import Stopped, StopRequest, stop_requests
 from cgan_lib.sampling import NotFinite
 from cgan_lib.training import Diverged
 
 
 def go_on(session: Session, until: int, live: bool) -> Run:
-    """Bring a run from where it stands to step `until`, or to where it is stopped."""
+    """Bring a run from where it stands to step `until`; `Stopped` when it was asked to stop."""
     start = session.step
     finished = 0 < start >= until
     if finished:
@@ -26,11 +26,16 @@ def go_on(session: Session, until: int, live: bool) -> Run:
         print(f"{short(session.folder)} goes on from step {start}.")
     stopped_by = _train(session, until, live) if session.unmeasured or not finished else 0
     session.write_generator()  # also when finished: it may have been killed between its last checkpoint and this
-    if session.step >= until:
-        return session.result()
+    if stopped_by:
+        raise Stopped(_say_where(session.step, until), session.result(), stopped_by)
+    return session.result()
+
+
+def _say_where(step: int, until: int) -> str:
+    where = f"at step {step} of {until}" if step < until else f"after all {until} steps"
     with suppress(OSError):  # of a terminal that was closed
-        print(f"Stopped at step {session.step} of {until}; the same call goes on from there.", flush=True)
-    return session.result(stopped_by)
+        print(f"Stopped {where}; the same call goes on from there.", flush=True)
+    return f"stopped {where}"
 
 
 def _train(session: Session, until: int, live: bool) -> int:

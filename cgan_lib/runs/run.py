@@ -37,13 +37,6 @@ class Run:
     """steps trained so far"""
     seconds: float
     """time spent in training steps, without grids and checkpoints"""
-    stopped_by: int = 0
-    """the signal that ended it before its time, such as 2 for Ctrl-C or the stop button; 0: none"""
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether it was ended before its time."""
-        return self.stopped_by != 0
 
     @property
     def pictures(self) -> Path:

@@ -102,7 +102,7 @@ class Session:
         save_generator(generator, path, **kept | {"value": value, "protocol": json.dumps(scorer.protocol)})
         print(f"The best generator so far, of step {step}, is measured anew: {before:.1f} then, {value:.1f} now.")
 
-    def result(self, stopped_by: int = 0) -> Run:
+    def result(self) -> Run:
         """The run as it stands."""
         generator = self.trainer.sampler.eval()
-        return Run(self.folder, self.recipe, generator, self.step, self.clock.seconds, stopped_by)
+        return Run(self.folder, self.recipe, generator, self.step, self.clock.seconds)

@@ -5,8 +5,24 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cgan_lib.runs.run import Run
+
 # Ctrl-C and a notebook's stop button; `kill`, container and batch systems; a terminal that is closed (not on Windows)
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Stopped(KeyboardInterrupt):
+    """A training ended because it was asked to, after the step at hand was saved.
+
+    A `KeyboardInterrupt`, so that what comes after it, in a script or a notebook, is not run as if all were well.
+    """
+
+    def __init__(self, message: str, run: Run, signal: int):
+        super().__init__(message)
+        self.run, self.signal = run, signal
+
+    def _render_traceback_(self) -> list[str]:  # what a notebook shows
+        return [f"KeyboardInterrupt: {self}"]
 
 
 class StopRequest:

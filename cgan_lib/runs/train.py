@@ -39,7 +39,8 @@ def train(
 ) -> Run:
     """Train a recipe, or go on with it: the same call again resumes where the run stands (on one CPU: bit for bit).
 
-    Ctrl-C, SIGTERM and SIGHUP end it after the step at hand, which is saved; `stopped_by` of the run says which did.
+    Ctrl-C (a notebook's stop button), SIGTERM and SIGHUP end it after the step at hand, which is saved: then it raises
+    `Stopped`, a `KeyboardInterrupt` with the run, so that a script or Run All ends there too.
 
     `run` names the run folder (default: the profile); `profile` is ci, demo or full (default: `$CGAN_PROFILE` or
     demo); `changes` are fields of the recipe, such as `lr=1e-3` or `steps=500`; `live` draws curves and samples

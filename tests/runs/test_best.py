@@ -309,9 +309,10 @@ def test_a_run_stopped_out_of_turn_is_not_scored_there_and_ends_with_the_same_be
     settings, expected = straight
     for stop, scored_at in ((10, [10]), (33, [10, 20, 30])):
         at_step(stop, lambda: signal.raise_signal(signal.SIGINT))
-        stopped = train("bce", **settings)
-        assert (stopped.step, stopped.interrupted) == (stop, True)
-        assert [at.tolist() for at, _ in score_curves(stopped).values()] == [scored_at] * 5
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            train("bce", **settings)
+        assert stopped.value.run.step == stop
+        assert [at.tolist() for at, _ in score_curves(stopped.value.run).values()] == [scored_at] * 5
     assert_same_choice(train("bce", **settings), expected)
 
 

@@ -15,7 +15,7 @@ from torchvision import datasets
 
 from cgan_lib import UserError, get_recipe, load_generator, open_run, train
 from cgan_lib.runs.checkpoint import checkpoints
-from cgan_lib.runs.stop import SIGNALS, stop_requests
+from cgan_lib.runs.stop import SIGNALS, Stopped, stop_requests
 
 # --- what a run is
 
@@ -24,7 +24,7 @@ def test_a_run_lies_where_its_names_say_and_opens_as_it_ended(home, finished):
     assert finished.folder == home / "logs" / "digits" / "bce" / "ci"
     assert finished.pictures == home / "output_images" / "DIGITS" / "bce" / "ci"
     assert [path.name for path in finished.grids] == [f"fake_images_steps_0000{n}.png" for n in ("00", "20", "40")]
-    assert (finished.step, finished.interrupted, finished.generator.training) == (40, False, False)
+    assert (finished.step, finished.generator.training) == (40, False)
     assert finished.seconds > 0
     for opened in (open_run(finished.folder), open_run(str(finished.folder))):
         assert (opened.recipe, opened.step, opened.seconds) == (finished.recipe, 40, finished.seconds)
@@ -266,15 +266,23 @@ def test_another_number_of_threads_is_noted_when_a_run_goes_on(finished, tiny, r
 def test_a_signal_ends_after_the_step_with_a_checkpoint_and_the_same_call_goes_on(tiny, at_step, capsys, number):
     before = signal.getsignal(number)
     at_step(3, lambda: signal.raise_signal(number))
-    stopped = train("dropout", steps=6, **tiny)
-    assert (stopped.step, stopped.interrupted, stopped.stopped_by) == (3, True, number)
+    with pytest.raises(KeyboardInterrupt, match=r"^stopped at step 3 of 6$") as stopped:
+        train("dropout", steps=6, **tiny)
+    assert (stopped.value.run.step, stopped.value.signal) == (3, number)
     assert "Stopped at step 3 of 6; the same call goes on from there." in capsys.readouterr().out
-    assert open_run(stopped.folder).step == 3
+    assert open_run(stopped.value.run.folder).step == 3
     resumed = train("dropout", steps=6, **tiny)
-    assert (resumed.step, resumed.interrupted) == (6, False)
+    assert resumed.step == 6
     assert "goes on from step 3" in capsys.readouterr().out
     assert same_weights(resumed.generator, train("dropout", run="straight", steps=6, **tiny).generator)
     assert signal.getsignal(number) is before  # afterwards it does what it did
+
+
+def test_a_stop_at_the_last_step_is_no_success_either(tiny, at_step):
+    at_step(3, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(Stopped, match=r"^stopped after all 3 steps$"):
+        train("bce", steps=3, **tiny)
+    assert train("bce", steps=3, **tiny).step == 3
 
 
 def test_a_terminal_that_is_closed_ends_no_training_under_nohup():
