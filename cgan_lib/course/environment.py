@@ -2,8 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import torch
@@ -14,19 +14,35 @@ from cgan_lib.paths import home, make_folder
 from cgan_lib.recipes import current_profile
 from cgan_lib.training import pick_device, pick_precision
 
-REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements.txt"
-LOCAL_ONLY = "# not needed on Colab"  # requirements after this line are for JupyterLab and the tests
+PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
+EXTRAS = ("notebooks", "onnx", "service")  # of the package, that the cells of the notebooks need
 KEEP_AS_THEY_ARE = ("torch", "torchvision", "numpy")  # Colab's own builds fit its GPUs
 
 
-def missing(requirements: str) -> list[str]:
-    """The lines of a requirements file that this Python has not got, without torch and numpy."""
+def requirements() -> list[str]:
+    """What the library and the notebooks need, as pip reads it: of the checkout, or of the installed package."""
+    from packaging.requirements import Requirement
+
+    if sys.version_info >= (3, 11) and PYPROJECT.is_file():
+        import tomllib
+
+        project = tomllib.loads(PYPROJECT.read_text())["project"]
+        return sum((project["optional-dependencies"][extra] for extra in EXTRAS), project["dependencies"])
+    try:
+        declared = [Requirement(line) for line in requires("cgan_lib") or []]
+    except PackageNotFoundError as error:
+        raise UserError("the folder of the course is incomplete: clone it anew, or install it.") from error
+    extras = [{"extra": extra} for extra in ("", *EXTRAS)]
+    needed = [each for each in declared if not each.marker or any(map(each.marker.evaluate, extras))]
+    return [str(each).split(";")[0] for each in needed]
+
+
+def missing(lines: Iterable[str]) -> list[str]:
+    """Those of some requirements that this Python has not got, without torch and numpy."""
     from packaging.requirements import Requirement
 
     lacking = []
-    for line in requirements.split(LOCAL_ONLY)[0].splitlines():
-        if not (line := line.split("#")[0].strip()):
-            continue
+    for line in lines:
         requirement = Requirement(line)
         if requirement.name in KEEP_AS_THEY_ARE:
             continue
@@ -41,7 +57,7 @@ def missing(requirements: str) -> list[str]:
 
 def install_missing() -> None:
     """Install what the notebooks need and Colab has not got; torch, torchvision and numpy stay as they are."""
-    if not (lacking := missing(REQUIREMENTS.read_text())):
+    if not (lacking := missing(requirements())):
         return
     print("Installing", ", ".join(lacking), "…")
     held = "\n".join(f"{name}=={version(name)}" for name in KEEP_AS_THEY_ARE)
@@ -72,7 +88,7 @@ def _checks() -> Iterator[tuple[bool, str]]:
         yield True, f"torchvision {torchvision.__version__}, built for this torch"
     except (ImportError, RuntimeError) as error:
         yield False, f"torchvision does not fit this torch ({error}): pip install --upgrade torch torchvision"
-    lacking = missing(REQUIREMENTS.read_text()) if REQUIREMENTS.is_file() else []
+    lacking = missing(requirements())
     yield not lacking, f"other packages: {'pip install ' + ' '.join(lacking) if lacking else 'all there'}"
     device = pick_device()
     yield True, f"device {device}, precision {pick_precision('auto', device)}, profile {current_profile()}"

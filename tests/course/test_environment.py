@@ -1,5 +1,6 @@
 """The environment check, and what a Colab would be asked to install."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,23 +8,25 @@ import pytest
 
 from cgan_lib import UserError
 from cgan_lib.course import environment
-from cgan_lib.course.environment import LOCAL_ONLY, REQUIREMENTS, check_environment, install_missing, missing
+from cgan_lib.course.environment import check_environment, install_missing, missing, requirements
 
 
 def test_nothing_is_missing_where_requirements_are_installed():
-    assert missing(REQUIREMENTS.read_text()) == []
+    assert missing(requirements()) == []
 
 
 def test_missing_names_what_is_absent_or_too_old_but_never_torch_or_numpy():
-    wanted = "torch>=99\nnumpy>=99\ntorchvision>=99\nno-such-package>=1  # why\nmatplotlib>=99\ntqdm\n"
+    wanted = ["torch>=99", "numpy>=99", "torchvision>=99", "no-such-package>=1", "matplotlib>=99", "tqdm"]
     assert missing(wanted) == ["no-such-package>=1", "matplotlib>=99"]
 
 
-def test_what_colab_does_not_need_is_not_asked_for():
-    assert missing(f"tqdm\n{LOCAL_ONLY}: tests\nno-such-package\n") == []
-    colab_part = REQUIREMENTS.read_text().split(LOCAL_ONLY)
-    assert len(colab_part) == 2
-    assert "jupyterlab" not in colab_part[0]
+@pytest.mark.parametrize("pyproject", ["the checkout's", "none"])
+def test_what_colab_does_not_need_is_not_asked_for(monkeypatch, pyproject, tmp_path):
+    if pyproject == "none":  # an installed copy knows from its metadata
+        monkeypatch.setattr(environment, "PYPROJECT", tmp_path / "pyproject.toml")
+    names = {re.match(r"[\w-]+", line)[0] for line in requirements()}
+    assert {"torch", "tensorboard", "anywidget", "fastapi", "onnx"} < names
+    assert not {"jupyterlab", "voila", "pytest", "playwright"} & names
 
 
 def test_install_holds_torch_and_numpy_at_the_versions_that_are_there(monkeypatch, tmp_path):
