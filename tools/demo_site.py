@@ -15,14 +15,14 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 from cgan_lib import UserError
 from cgan_lib.files import first_line, staged_folder
 from cgan_lib.publish.onnx import export_onnx
 from cgan_lib.runs.source import open_source
-from cgan_lib.service.app import PAGE, page_settings
+from cgan_lib.service.app import page_settings
+from cgan_lib.service.static import page_files
 from cgan_lib.studio.latent import slider_directions
 
 PACKAGE = "onnxruntime-web@1.30.0"  # exactly, for another one may name its files otherwise
@@ -43,8 +43,8 @@ def make_site(source: str, out: Path) -> Path:
         generator, name, _ = open_source(source)
         directions = slider_directions(generator)
         export_onnx(generator, partial / "generator.onnx", name=name, directions=directions)
-        for file, _ in PAGE.values():
-            (partial / file).write_bytes((files("cgan_lib.service") / "page" / file).read_bytes())
+        for file, asset in page_files().items():
+            (partial / file).write_bytes(asset.content)
         settings = {"model": "generator.onnx", "runtime": RUNTIME[0]}
         settings |= page_settings(generator, name, directions)
         for described, direction in zip(settings["directions"], directions, strict=True):

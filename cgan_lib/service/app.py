@@ -4,7 +4,6 @@ import base64
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from importlib.resources import files
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, HTTPException, Request
@@ -22,20 +21,21 @@ from cgan_lib.service.request import (
     MAX_GRID,
     MAX_SEED,
     BodyLimit,
+    HeadAsGet,
     ImageAnswer,
     ImageRequest,
     Refusal,
     says_json,
 )
+from cgan_lib.service.static import answer_with, docs_files, page_files
 from cgan_lib.studio.latent import Direction, slider_directions
+from cgan_lib.studio.view import REACH
 
-PAGE = {  # path → file in the package, media type
-    "/": ("index.html", "text/html"),
-    "/studio.css": ("studio.css", "text/css"),
-    "/studio.js": ("studio.js", "text/javascript"),
-    "/engine.js": ("engine.js", "text/javascript"),
-    "/latents.js": ("latents.js", "text/javascript"),
-}
+ABOUT = """Latent number `index` of a `seed` is row `index` of
+`numpy.random.RandomState([seed, 0]).standard_normal((index + 1, {latent_dim}))`, rounded to float32: NumPy's frozen
+stream, which is the Mersenne Twister (MT19937), seeded by an array of two 32-bit words, two outputs of which make a
+uniform number of 53 bits, and Marsaglia's polar method, which makes normal numbers of these. The page and
+`cgan_lib.sampling.latents` draw the same."""
 REFUSALS = {
     413: f"the body has more than {MAX_BODY} bytes",
     415: "the body is not declared as JSON",
@@ -45,7 +45,8 @@ REFUSALS = {
 }
 ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "the picture; asked for with the seed that X-Seed says, it is the same again",
+        "description": "the picture; asked for with the seed and the index of these headers, it is the same again",
+        "headers": {name: {"schema": {"type": "integer"}} for name in ("X-Seed", "X-Index")},
         "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
     },
     **{status: {"model": Refusal, "description": reason} for status, reason in REFUSALS.items()},
@@ -60,11 +61,11 @@ def create_app(
     """The service of a generator, for any ASGI server.
 
     What draws starts with the app's lifespan events: a server, or an app that this one is mounted in, has to send them;
-    until then the answer is 503. Which hosts may be asked for is for the server to know, as `serve` does.
-    The interactive reference at /docs loads its scripts from a CDN, so it needs a connection; /openapi.json does not.
+    until then the answer is 503. Which hosts and origins may ask, and below which path, is for the server to know, as
+    `serve` does.
     """
     directions = slider_directions(generator)
-    settings = {"engine": "server", "models": [page_settings(generator, name, directions)]}
+    settings = {"engine": "server", "docs": "docs", "models": [page_settings(generator, name, directions)]}
     last = generator.config["num_classes"] - 1
 
     class BoundedRequest(ImageRequest):
@@ -86,14 +87,19 @@ def create_app(
             yield
         app.state.batcher = None
 
+    title = f"Images of {name}"
     app = FastAPI(
-        title=f"Images of {name}",
+        title=title,
+        description=ABOUT.format(latent_dim=generator.config["latent_dim"]),
         lifespan=working,
         exception_handlers=HANDLERS,
         redirect_slashes=False,  # it redirects to whatever host was asked for
+        docs_url=None,  # FastAPI's own pages load their scripts from elsewhere
+        redoc_url=None,
     )
     app.state.batcher = None
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY)
+    app.add_middleware(HeadAsGet)
     examples = {title: {"value": body} for title, body in EXAMPLES.items() if generator.mixes or "toward" not in body}
 
     @app.post("/gen_images", response_model=ImageAnswer, responses=ANSWERS)
@@ -103,11 +109,12 @@ def create_app(
         """Draw one image of a class, or a grid of them, as PNG."""
         seed = secrets.randbelow(MAX_SEED + 1) if wanted.seed is None else wanted.seed
         picture = await _batcher(request).generate(wanted, seed, request)
-        headers = {"X-Seed": str(seed)}
+        headers = {"X-Seed": str(seed), "X-Index": str(wanted.index)}
         if wanted.format == "png":
             return Response(picture.content, headers=headers, media_type="image/png")
         png = base64.b64encode(picture.content).decode()
-        answer = ImageAnswer(value=wanted.value, seed=seed, width=picture.width, height=picture.height, png=png)
+        about = {"value": wanted.value, "seed": seed, "index": wanted.index}
+        answer = ImageAnswer(**about, width=picture.width, height=picture.height, png=png)
         return JSONResponse(answer.model_dump(), headers=headers)
 
     @app.get("/healthz")
@@ -122,9 +129,9 @@ def create_app(
         """What the page needs to know about the generator."""
         return settings
 
-    for path, (file, media_type) in PAGE.items():  # from the package alone: no request names a path
-        content = (files("cgan_lib.service") / "page" / file).read_bytes()
-        app.get(path, include_in_schema=False)(_static(content, media_type))
+    pages = page_files()
+    for path, asset in ({"": pages["index.html"]} | pages | docs_files(title)).items():  # no request names a path
+        app.get(f"/{path}", include_in_schema=False)(answer_with(asset))
     return app
 
 
@@ -135,7 +142,11 @@ def page_settings(generator: ConditionalGenerator, name: str, directions: Sequen
         "name": name,
         "class_names": list(generator.class_names),
         **{key: config[key] for key in ("image_size", "channels", "latent_dim")},
-        "directions": [{"label": direction.label(number)} for number, direction in enumerate(directions, start=1)],
+        "directions": [
+            {"label": direction.label(number), "name": direction.name, "share": direction.share}
+            for number, direction in enumerate(directions, start=1)
+        ],
+        "reach": REACH,
         "max_grid": MAX_GRID,
         "mixes": generator.mixes,
     }
@@ -146,13 +157,6 @@ def _batcher(request: Request) -> Batcher:
     if request.app.state.batcher is None:
         raise HTTPException(503, "the service has not started: its server must send the app its lifespan events")
     return request.app.state.batcher
-
-
-def _static(content: bytes, media_type: str) -> Callable[[], Coroutine[Any, Any, Response]]:
-    async def answer() -> Response:
-        return Response(content, media_type=media_type)
-
-    return answer
 
 
 async def _invalid(request: Request, error: Any) -> Response:
@@ -168,6 +172,12 @@ async def _undecodable(_: Request, error: Any) -> Response:
     return JSONResponse({"detail": [{"loc": [], "msg": error.detail, "type": "json_invalid"}]}, 422)
 
 
+async def _other_method(_: Request, error: Any) -> Response:
+    """With all the methods that there are: `HeadAsGet` adds one to those that FastAPI knows of."""
+    allowed = error.headers["Allow"]
+    return JSONResponse({"detail": error.detail}, 405, {"Allow": f"{allowed}, HEAD" if allowed == "GET" else allowed})
+
+
 async def _gone(_: Request, __: Exception) -> Response:
     return Response(status_code=499)  # is not sent: nobody is there
 
@@ -179,6 +189,7 @@ async def _failed(_: Request, __: Exception) -> Response:
 HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
     RequestValidationError: _invalid,
     400: _undecodable,
+    405: _other_method,
     ClientDisconnect: _gone,
     Exception: _failed,
 }

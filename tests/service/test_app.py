@@ -6,6 +6,7 @@ import io
 import json
 import re
 
+import numpy as np
 import pytest
 import torch
 from fastapi import FastAPI
@@ -20,7 +21,9 @@ from cgan_lib.evaluation.classifier import read
 from cgan_lib.sampling import blend, latents, tile
 from cgan_lib.service import create_app
 from cgan_lib.service.request import EXAMPLES, MAX_BODY
+from cgan_lib.service.static import page_files
 from cgan_lib.studio.latent import directions
+from cgan_lib.studio.view import REACH
 from cgan_lib.weights.foreign import ForeignGenerator
 
 JSON = {"Content-Type": "application/json"}
@@ -65,6 +68,22 @@ def test_a_grid_is_different_images_of_the_class(client, generator, asked, colum
     assert len(images.unique(dim=0)) == columns**2
 
 
+def test_from_each_image_of_a_grid_one_can_go_on_by_its_index(client, generator):
+    tiles = generate(generator, [6] * 9, z=latents(9, 100, seed=8))
+    for index in (0, 5, 8):
+        assert same(draw(client, value=6, seed=8, index=index), tiles[index, 0])
+    assert same(draw(client, value=6, seed=8, index=5, grid=True, grid_size=2), tile(tiles[5:], 2)[0])
+
+
+def test_what_the_reference_says_of_a_seed_is_what_is_drawn(client, generator):
+    about = client.get("/openapi.json").json()["info"]["description"]
+    (numbers,) = re.findall(r"`(numpy\.random\..*?)`", about)
+    for seed, index in ((0, 0), (7, 5), (2**31 - 1, 99)):
+        row = eval(numbers, {"numpy": np, "seed": seed, "index": index})[index]
+        picture = generate(generator, [1], z=torch.from_numpy(row).float()[None])[0, 0]
+        assert same(draw(client, value=1, seed=seed, index=index), picture)
+
+
 def test_a_generator_of_colours_answers_in_colour():
     coloured = get_recipe("dcgan64", base_channels=8).build(channels=3)[0]
     with TestClient(create_app(coloured)) as client:
@@ -75,13 +94,13 @@ def test_a_generator_of_colours_answers_in_colour():
 
 
 def test_json_holds_the_same_picture(client):
-    wanted = {"value": 8, "seed": 3, "grid": True, "grid_size": 2}
+    wanted = {"value": 8, "seed": 3, "index": 2, "grid": True, "grid_size": 2}
     answer = client.post("/gen_images", json=wanted | {"format": "json"})
     assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["x-seed"] == "3"
+    assert (answer.headers["x-seed"], answer.headers["x-index"]) == ("3", "2")
     drawn = answer.json()
     content = base64.b64decode(drawn.pop("png"))
-    assert drawn == {"value": 8, "seed": 3, "width": 4 * 62, "height": 4 * 62}
+    assert drawn == {"value": 8, "seed": 3, "index": 2, "width": 4 * 62, "height": 4 * 62}
     assert content == client.post("/gen_images", json=wanted).content
     assert pixels(content).shape == (4 * 62, 4 * 62)
 
@@ -91,7 +110,7 @@ def test_seed_truncation_blends_and_moves_are_those_of_the_library(client, gener
     z = latents(1, 100, seed=2)
     near = latents(1, 100, seed=2, truncation=0.4)
     halfway = blend(1, 7, torch.tensor([0.5]))
-    moved = z + torch.tensor([3.0, 0, -6]) @ vectors[:3]
+    moved = z + torch.tensor([REACH / 2, 0, -REACH]) @ vectors[:3]
     cases = [
         ({}, [1], z),
         ({"seed": 2**31 - 1}, [1], latents(1, 100, seed=2**31 - 1)),
@@ -99,8 +118,8 @@ def test_seed_truncation_blends_and_moves_are_those_of_the_library(client, gener
         ({"truncation": 1}, [1], latents(1, 100, seed=2, truncation=1.0)),
         ({"toward": 7, "share": 0.5}, halfway, z),
         ({"toward": 7, "share": 1}, [7], z),
-        ({"moves": [3, 0.0, -6]}, [1], moved),
-        ({"moves": [3, 0.0, -6], "truncation": 0.4, "toward": 7, "share": 0.5}, halfway, near + (moved - z)),
+        ({"moves": [REACH / 2, 0, -REACH]}, [1], moved),
+        ({"moves": [REACH / 2, 0, -REACH], "truncation": 0.4, "toward": 7, "share": 0.5}, halfway, near + (moved - z)),
         # What is ignored
         *((asked, [1], z) for asked in ({"toward": 7}, {"share": 0.5}, {"moves": []}, {"grid_size": 7})),
     ]
@@ -118,12 +137,13 @@ WRONG = {
     "grid": ("1", '"true"', "null"),
     "grid_size": ("-1", "11", "3.5", '"3"', "null"),
     "seed": ("-1", "2147483648", "1.5", "true"),
+    "index": ("-1", "100", "1.5", "true", "null"),
     "format": ('"gif"', "null", "1"),
     "truncation": ("0", "-1", "5.1", "NaN", "Infinity", "-Infinity", "true", '"1"'),
     "scale": ("0", "9", "2.5", "true"),
     "toward": ("-1", "10", "true", '"1"'),
     "share": ("-0.1", "1.1", "NaN", "null"),
-    "moves": ("[6.1]", "[NaN]", "[true]", "[0,0,0,0,0]", "1"),
+    "moves": (f"[{REACH + 0.1}]", f"[0, {-REACH - 0.1}]", "[NaN]", "[true]", "[0,0,0,0,0]", "1"),
     "path": ('"/etc/passwd"',),
     "é\\u0000": ("1",),
 }
@@ -245,9 +265,48 @@ def test_the_page_and_what_it_loads(client):
         assert file.headers["content-type"].split(";")[0] in ("text/css", "text/javascript")
 
 
+PATHS = ["/", "/docs", "/docs/swagger-ui.css", "/engine.js", "/healthz", "/openapi.json", "/studio.json"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_head_is_answered_as_get_is_without_a_body(client, path):
+    get, head = client.get(path), client.request("HEAD", path, content=b"something")
+    assert get.status_code == head.status_code == 200
+    assert head.headers == get.headers
+    assert int(head.headers["content-length"]) == len(get.content) > 0 == len(head.content)
+
+
+def test_methods_that_are_not_there_are_refused_with_those_that_are(client):
+    for method, path, allowed in [("POST", "/", "GET, HEAD"), ("HEAD", "/gen_images", "POST")]:
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+def test_an_unchanged_file_is_not_sent_again(client):
+    first = client.get("/engine.js")
+    assert first.headers["cache-control"] == "no-cache"
+    tag = first.headers["etag"]
+    for known, status in [(tag, 304), (f'"x", W/{tag}', 304), ('"x"', 200), ("", 200)]:
+        answer = client.get("/engine.js", headers={"If-None-Match": known})
+        assert (answer.status_code, answer.headers["etag"]) == (status, tag)
+        assert answer.content == (first.content if status == 200 else b"")
+    assert client.get("/studio.css").headers["etag"] != tag
+
+
+def test_only_files_of_the_page_are_sent(tmp_path, monkeypatch):
+    (tmp_path / "page").mkdir()
+    for name in ("index.html", "a.js", "a.js~", ".a.js.swp", "a.py", "README"):
+        (tmp_path / "page" / name).write_text(name)
+    monkeypatch.setattr("cgan_lib.service.static.files", lambda _: tmp_path)
+    assert {name: asset.media_type for name, asset in page_files().items()} == {
+        "index.html": "text/html",
+        "a.js": "text/javascript",
+    }
+
+
 def test_the_page_is_told_about_the_generator(client, generator):
     said = client.get("/studio.json").json()
-    assert said["engine"] == "server"
+    assert (said["engine"], said["docs"]) == ("server", "docs")
     assert said["models"] == [
         {
             "name": "tiny",
@@ -255,7 +314,11 @@ def test_the_page_is_told_about_the_generator(client, generator):
             "image_size": 28,
             "channels": 1,
             "latent_dim": 100,
-            "directions": [{"label": d.label(number)} for number, d in enumerate(directions(generator, 4), start=1)],
+            "directions": [
+                {"label": d.label(number), "name": d.name, "share": d.share}
+                for number, d in enumerate(directions(generator, 4), start=1)
+            ],
+            "reach": REACH,
             "max_grid": 10,
             "mixes": True,
         }

@@ -219,7 +219,7 @@ function studio(settings) {
       row.className = "slider";
       row.innerHTML = `<label for="move-${k}"><span></span> <small></small></label>
         <output for="move-${k}" id="move-${k}-value"></output>
-        <input id="move-${k}" type="range" min="-6" max="6" step="0.1" value="0" data-rest="0">`;
+        <input id="move-${k}" type="range" min="${-settings.reach}" max="${settings.reach}" step="0.1" value="0" data-rest="0">`;
       row.querySelector("span").textContent = name ? name[0].toUpperCase() + name.slice(1) : `Direction ${number}`;
       row.querySelector("small").textContent = share;
       row.querySelector("small").title = "of all that noise changes behind the first layer";
