@@ -12,13 +12,10 @@ from cgan_lib.data import resize, to_unit
 from cgan_lib.errors import UserError, shown
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.sampling import generate, generator_config, latents
+from cgan_lib.studio.naming import effects, names
 
-SEEN_FROM = 2.0  # how far along a direction, both ways, its effect is measured
 SLIDERS = 4
 CANDIDATES = 500  # latents among which a search looks for its starts
-NO_EFFECT = 0.5  # standard deviations between both ends below which an effect is not worth a name
-# Of `measurements`: what is said of images where it has risen
-EFFECTS = {"ink": "bolder", "slant": "leaning right", "width": "wider", "height": "taller"}
 
 
 class Direction(NamedTuple):
@@ -29,11 +26,11 @@ class Direction(NamedTuple):
     share: float
     """of all that `z` changes behind the first layer, 0 to 1"""
     name: str
-    """what it was seen to change most, when that is plain: bolder, leaning right …"""
+    """what it changes, and no other so much: bolder, leaning right …"""
 
     def label(self, number: int) -> str:
         """Its name beside a slider: number, name, share."""
-        return f"{number} · {f'{self.name} · ' if self.name else ''}{100 * self.share:.1f}%"
+        return f"{number} · {self.name} · {100 * self.share:.1f}%"
 
 
 def directions(generator: ConditionalGenerator, count: int = SLIDERS) -> list[Direction]:
@@ -41,15 +38,19 @@ def directions(generator: ConditionalGenerator, count: int = SLIDERS) -> list[Di
 
     That layer is linear and `z` is N(0, I), so the principal components of its output have a closed form: the
     singular vectors of its weights (Shen & Zhou 2021, eq. 4; with samples in place of it: Härkönen et al. 2020). A
-    name comes from the images: what changes most from -2 to +2, over 100 latents; the sign is turned so that it grows.
-    `UserError` when there are not so many.
+    name comes from the images (`naming`); the sign is turned so that it is true. `UserError` when there are not so
+    many.
     """
     latent_dim = generator.config["latent_dim"]
     if not 0 < count <= latent_dim:
         raise UserError(f"count {count} must be 1 to latent_dim, {latent_dim}.")
     _, sizes, vectors = torch.linalg.svd(_first_weights(generator), full_matrices=False)
     shares = (sizes**2 / (sizes**2).sum()).tolist()  # variance of each component of the output, over all of it
-    return [_named(generator, vector, share) for vector, share in zip(vectors[:count], shares, strict=False)]
+    named = names(effects(generator, vectors[: max(count, SLIDERS)]), SLIDERS)
+    return [
+        Direction(sense * vector, share, name)
+        for vector, share, (name, sense) in zip(vectors[:count], shares, named, strict=False)
+    ]
 
 
 def slider_directions(generator: ConditionalGenerator) -> list[Direction]:
@@ -90,48 +91,6 @@ def _watched(network: nn.Module, look: Callable[..., None]) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _named(generator: ConditionalGenerator, vector: Tensor, share: float) -> Direction:
-    labels = torch.arange(100) % generator.config["num_classes"]
-    z = latents(100, generator.config["latent_dim"])
-    z = z - (z @ vector)[:, None] * vector  # what they hold of it already would blur both ends
-    low, high = (
-        measurements(generate(generator, labels, z=z + side * SEEN_FROM * vector)) for side in (-1, 1)
-    )  # name → (100,)
-    strengths = {name: _effect(low[name], high[name]) for name in EFFECTS}
-    strongest = max(strengths, key=lambda name: abs(strengths[name]))
-    if abs(strengths[strongest]) < NO_EFFECT:
-        return Direction(vector, share, "")
-    return Direction(vector if strengths[strongest] > 0 else -vector, share, EFFECTS[strongest])
-
-
-def _effect(low: Tensor, high: Tensor) -> float:
-    """By how many standard deviations a measurement (N,) has risen."""
-    spread = torch.cat([low, high]).std().clamp(min=1e-6)
-    return ((high - low).mean() / spread).item()
-
-
-def measurements(images: Tensor) -> dict[str, Tensor]:
-    """How bold, slanted, wide and tall what is drawn in images uint8 (N,C,H,W) is: name → (N,).
-
-    `ink`: mean brightness, 0 to 1. `slant`: columns to the right for each row up. `width` and `height`: standard
-    deviation of the brightness along each side, in pixels.
-    """
-    ink = images.float().mean(1) / 255 + 1e-6  # (N, H, W)
-    height, width = ink.shape[1:]
-    weights = ink / ink.sum((1, 2), keepdim=True)
-    across, down = weights.sum(1), weights.sum(2)  # (N, W), (N, H)
-    x = torch.arange(width, dtype=torch.float32) - (across * torch.arange(width)).sum(1, keepdim=True)  # (N, W)
-    y = torch.arange(height, dtype=torch.float32) - (down * torch.arange(height)).sum(1, keepdim=True)  # (N, H)
-    var_x, var_y = (across * x**2).sum(1), (down * y**2).sum(1)
-    together = torch.einsum("nhw,nh,nw->n", weights, y, x)
-    return {
-        "ink": ink.mean((1, 2)),
-        "slant": -together / var_y.clamp(min=1e-6),
-        "width": var_x.sqrt(),
-        "height": var_y.sqrt(),
-    }
 
 
 def latent_grid(

@@ -1,6 +1,5 @@
 """One place among latents and classes, a `View`: as inputs of a generator, as a picture, and as rows of pictures."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cgan_lib.figures import draw_grid
+from cgan_lib.figures import as_png, draw_grid, house_style
 from cgan_lib.files import png
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.sampling import blend, generate, latents, tile, truncate
 from cgan_lib.studio.latent import Direction
+from cgan_lib.studio.naming import REACH
 
-REACH = 4.0  # how far a slider goes along a direction, both ways
 STRIP_COLUMNS = 9
 
 
@@ -85,16 +84,15 @@ def walks(
     return torch.cat(rows), names
 
 
+@house_style()
 def strip(generator: ConditionalGenerator, view: View, directions: Sequence[Direction], name: str) -> bytes:
     """The rows of `walks` with their names, as PNG."""
     from matplotlib.figure import Figure
 
     images, names = walks(generator, view, directions)
-    figure = Figure(figsize=(8.5, 0.5 + 0.74 * len(names)), layout="constrained")
+    figure = Figure(figsize=(8.5, 0.5 + 0.66 * len(names)))
     draw_grid(figure.subplots(), images, names, f"{name}: what the sliders do", STRIP_COLUMNS)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=100)
-    return buffer.getvalue()
+    return as_png(figure)
 
 
 def enlarged(picture: Tensor, side: int) -> bytes:

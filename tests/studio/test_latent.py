@@ -1,6 +1,5 @@
-"""The latent space: directions with names, measurements, maps, and the way back from an image."""
+"""The latent space: directions, maps, and the way back from an image."""
 
-import numpy as np
 import pytest
 import torch
 from networks import Bar, Dots, small
@@ -10,7 +9,7 @@ from cgan_lib import UserError, generate, load_generator
 from cgan_lib.data import resize
 from cgan_lib.models import MODELS
 from cgan_lib.sampling import latents
-from cgan_lib.studio.latent import EFFECTS, Direction, directions, find_latent, latent_grid, measurements
+from cgan_lib.studio.latent import Direction, directions, find_latent, latent_grid
 
 BLACK = torch.zeros(1, 28, 28, dtype=torch.uint8)
 
@@ -86,26 +85,8 @@ def test_as_many_directions_as_latents_have_numbers_and_no_more(count):
         directions(Bar(), count)
 
 
-@pytest.mark.parametrize("signs", [(1, 1, 1, 1), (-1, -1, -1, -1), (1, -1, -1, 1)], ids=str)
-def test_directions_are_named_by_what_is_seen_and_lead_to_more_of_it(signs):
-    found = directions(Bar(signs), 5)
-    assert [direction.name for direction in found] == ["bolder", "leaning right", "wider", "taller", ""]
-    for axis, (direction, sign) in enumerate(zip(found, signs, strict=False)):
-        assert torch.allclose(direction.vector, sign * torch.eye(5)[axis], atol=1e-6)
-    shares = torch.tensor([25.0, 16, 9, 4, 1]) / 55
-    assert [direction.share for direction in found] == pytest.approx(shares.tolist())
-
-
-def test_what_latents_hold_of_a_direction_has_no_say_in_its_name():
-    """Seen from -2 to 2 this one goes up; from latents that are beyond 0.1 already, one end would be past the turn."""
-    (first,) = directions(Bar(turn=2.1), 1)
-    assert first.name == "bolder"
-    assert torch.allclose(first.vector, torch.eye(5)[0], atol=1e-6)
-
-
 def test_the_label_of_a_direction_has_its_number_name_and_share():
     assert Direction(torch.ones(1), 0.1234, "wider").label(2) == "2 · wider · 12.3%"
-    assert Direction(torch.ones(1), 0.05, "").label(4) == "4 · 5.0%"
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -131,51 +112,6 @@ def test_a_generator_whose_latents_meet_no_linear_layer_first_has_no_directions(
 
     with pytest.raises(UserError, match="Scaled has no linear layer that reads z"):
         directions(Scaled())
-
-
-# --- measurements
-
-
-def bar(slant=0.0, columns=3, rows=16, brightness=200, canvas=40):
-    """A bar uint8 (1, 1, canvas, canvas), `columns` wide, whose rows are shifted by `slant` each."""
-    y = torch.arange(canvas)[:, None]
-    middle = (canvas - 1) / 2
-    centre = middle + slant * (middle - y)
-    x = torch.arange(canvas)
-    right, left = torch.minimum(x + 0.5, centre + columns / 2), torch.maximum(x - 0.5, centre - columns / 2)
-    covered = (right - left).clamp(0, 1)  # of each pixel
-    return (covered * brightness * ((y - middle).abs() < rows / 2)).round().byte()[None, None]
-
-
-@pytest.mark.parametrize("slope", [-0.8, 0.0, 0.25, 0.5])
-def test_the_slant_of_a_bar_is_measured_in_columns_to_the_right_for_each_row_up(slope):
-    assert measurements(bar(slope))["slant"].item() == pytest.approx(slope, abs=0.02)
-
-
-def test_width_and_height_are_standard_deviations_in_pixels_and_ink_the_mean_brightness():
-    measured = measurements(bar(columns=6, rows=12, brightness=255))
-    assert measured["width"].item() == pytest.approx(((6**2 - 1) / 12) ** 0.5, rel=0.02)
-    assert measured["height"].item() == pytest.approx(((12**2 - 1) / 12) ** 0.5, rel=0.02)
-    assert measured["ink"].item() == pytest.approx(72 / 1600, rel=0.01)
-
-
-def test_measurements_are_the_moments_of_the_brightness_also_in_colour():
-    images = torch.randint(256, (4, 3, 20, 31), generator=torch.Generator().manual_seed(0)).byte()
-    measured = measurements(images)
-    assert set(EFFECTS) <= set(measured)
-    y, x = (axis.ravel() for axis in np.indices((20, 31)))
-    for number, image in enumerate(images):
-        ink = image.double().mean(0).flatten().numpy()
-        (var_x, covariance), (_, var_y) = np.cov(x, -y, aweights=ink, ddof=0)
-        expected = dict(ink=ink.mean() / 255, slant=covariance / var_y, width=var_x**0.5, height=var_y**0.5)
-        assert {name: values[number].item() for name, values in measured.items()} == pytest.approx(expected, rel=1e-3)
-
-
-@pytest.mark.parametrize("brightness", [0, 255])
-def test_empty_and_full_images_have_finite_measurements(brightness):
-    images = torch.full((2, 1, 28, 28), brightness, dtype=torch.uint8)
-    images[1, 0, 5, 5] = 255 - brightness
-    assert all(values.shape == (2,) and values.isfinite().all() for values in measurements(images).values())
 
 
 # --- maps

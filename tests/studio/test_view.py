@@ -16,7 +16,7 @@ from cgan_lib.studio.latent import Direction
 from cgan_lib.studio.view import REACH, View, enlarged, picture, strip, walks
 
 CONFIG = dict(latent_dim=6, num_classes=4)
-DIRECTIONS = [Direction(torch.eye(6)[0], 0.5, "wider"), Direction(-torch.eye(6)[4], 0.25, "")]
+DIRECTIONS = [Direction(torch.eye(6)[0], 0.5, "wider"), Direction(-torch.eye(6)[4], 0.25, "taller")]
 VIEW = View(label=1, toward=3, t=0.3, moves=(1.0, -2.0), seed=4, truncation=0.8)
 MOVED = torch.tensor([1.0, 0, 0, 0, 2.0, 0])
 
@@ -107,7 +107,7 @@ def test_a_picture_is_smoothed_where_it_is_enlarged():
 
 def test_walks_have_a_row_for_each_direction_and_one_from_class_to_class(generator):
     images, names = walks(generator, VIEW, DIRECTIONS, columns=5)
-    assert names == ["1 · wider · 50.0%", "2 · 25.0%", "1 becomes 3"]
+    assert names == ["1 · wider · 50.0%", "2 · taller · 25.0%", "1 becomes 3"]
     assert images.shape[0] == 15
     for row in range(2):
         for image, place in zip(images[5 * row :], (-REACH, -REACH / 2, 0, REACH / 2, REACH), strict=False):
@@ -121,7 +121,7 @@ def test_walks_have_a_row_for_each_direction_and_one_from_class_to_class(generat
 
 def test_walks_without_another_class_follow_the_directions_alone(generator):
     images, names = walks(generator, View(label=0, count=4), DIRECTIONS)
-    assert names == ["1 · wider · 50.0%", "2 · 25.0%"]
+    assert names == ["1 · wider · 50.0%", "2 · taller · 25.0%"]
     assert len(images) == 18
 
 
