@@ -38,7 +38,7 @@ def test_draw_history_shows_logits_where_the_loss_has_no_probabilities():
     draw_history(panels, dict.fromkeys(("loss/D", "logit/real", "logit/fake", "probability/D(x)"), points))
     lines = {line.get_label(): line.get_color() for line in panels[1].lines if not line.get_label().startswith("_")}
     assert lines == {"real": COLOURS["D"], "fake": COLOURS["G"]}
-    assert [panel.get_title() for panel in panels] == ["loss", "mean logit", "gradient norm"]
+    assert [panel.get_ylabel() for panel in panels] == ["loss", "mean\nlogit", "gradient\nnorm"]
     plt.close(figure)
 
 

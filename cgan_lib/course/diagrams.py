@@ -4,25 +4,25 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from cgan_lib.figures import COLOURS
+from cgan_lib.figures import COLOURS, INK, SMALL, WIDTH, house_style, ink_on
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-INK, LABEL, NEUTRAL = "#333333", "#e0a83c", "#f3f1ec"
+LABEL, NEUTRAL = "#e9b949", "#ece8df"
 
 
+@house_style()
 def draw_game(real: Tensor, fake: Tensor, labels: list[int]) -> None:
     """The game in one picture, with three real and three fake images uint8 (3,1,H,W) of these labels."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(10.5, 4.2), layout="constrained")
-    axes.set(xlim=(0, 10.5), ylim=(0, 4.2))
+    figure, axes = plt.subplots(figsize=(WIDTH, 4.4))
     axes.axis("off")
     _box(axes, 0.1, 3.0, 1.5, 0.8, "z\nrandom style", NEUTRAL)
     _box(axes, 0.1, 1.65, 1.5, 0.8, f"labels\n{', '.join(map(str, labels))}", LABEL)
-    _box(axes, 2.4, 2.75, 1.9, 1.2, "generator\nG(z, labels)", COLOURS["G"], "white")
-    _box(axes, 7.0, 1.45, 1.9, 1.2, "discriminator\nD(x, labels)", COLOURS["D"], "white")
+    _box(axes, 2.4, 2.75, 1.9, 1.2, "generator\nG(z, labels)", COLOURS["G"])
+    _box(axes, 7.0, 1.45, 1.9, 1.2, "discriminator\nD(x, labels)", COLOURS["D"])
     _box(axes, 9.55, 1.65, 0.85, 0.8, "logit", NEUTRAL)
     for top, images, name in ((2.95, fake, "fake"), (0.25, real, "real")):
         for index, image in enumerate(images[:3]):
@@ -40,12 +40,13 @@ def draw_game(real: Tensor, fake: Tensor, labels: list[int]) -> None:
     axes.text(9.97, 2.6, "real?", ha="center", color=INK)
     back = dict(arrowstyle="-|>", color=COLOURS["G"], ls="--", connectionstyle="arc3,rad=0.2")
     axes.annotate("", (3.35, 3.98), (9.97, 2.85), arrowprops=back)
-    axes.text(7.6, 4.3, "gradient: how to look more real", color=COLOURS["G"], ha="center")
+    axes.text(7.6, 4.3, "gradient: how to look more real", color=INK, ha="center")
     axes.set_aspect("equal")
     axes.set(xlim=(0, 10.5), ylim=(0, 4.9))
     plt.show()
 
 
+@house_style()
 def draw_conditioning() -> None:
     """The three families of notebook 01 side by side: where the label enters G and D, with shapes."""
     import matplotlib.pyplot as plt
@@ -69,15 +70,17 @@ def draw_conditioning() -> None:
             ["image ⊕ label plane: 2×28×28", "2 × Conv + BatchNorm", "global max pooling, dropout 0.4", "logit"],
         ),
     }
-    figure, panels = plt.subplots(1, 3, figsize=(12, 4.4), layout="constrained")
+    figure, panels = plt.subplots(1, 3, figsize=(WIDTH, 5))
     for axes, (name, (generator, discriminator)) in zip(panels, families.items(), strict=True):
-        axes.set(xlim=(0, 4), ylim=(0, 9.4), title=name)
+        axes.set(xlim=(0, 4), ylim=(0, 10.8))
+        axes.set_title(name, fontweight="bold")
         axes.axis("off")
-        for top, steps, colour in ((9.1, generator, COLOURS["G"]), (4.3, discriminator, COLOURS["D"])):
+        for top, network, steps in ((10.6, "generator", generator), (5.1, "discriminator", discriminator)):
+            axes.text(2, top - 0.2, network, ha="center", va="center")
             for index, text in enumerate(steps):
-                fill, ink = (LABEL, INK) if "⊕" in text else (colour, "white")
-                _box(axes, 0.1, top - 1.1 * index - 0.8, 3.8, 0.75, text, fill, ink, size=9)
-    figure.suptitle("yellow: where the label enters   ·   red: generator   ·   blue: discriminator", fontsize=10)
+                colour = LABEL if "⊕" in text else COLOURS[network[0].upper()]
+                _box(axes, 0.02, top - 1.1 * index - 1.35, 3.96, 0.85, text, colour, SMALL)
+    figure.suptitle("⊕, yellow: where the label enters")
     plt.show()
 
 
@@ -89,14 +92,15 @@ def _box(
     height: float,
     text: str,
     colour: str,
-    ink: str = INK,
-    size: int = 10,
+    size: int = 12,
 ) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     style = "round,pad=0,rounding_size=0.12"
     axes.add_patch(FancyBboxPatch((left, bottom), width, height, boxstyle=style, facecolor=colour, edgecolor="none"))
-    axes.text(left + width / 2, bottom + height / 2, text, ha="center", va="center", color=ink, fontsize=size)
+    axes.text(
+        left + width / 2, bottom + height / 2, text, ha="center", va="center", color=ink_on(colour), fontsize=size
+    )
 
 
 def _arrow(axes: "Axes", start: tuple[float, float], end: tuple[float, float], colour: str = INK) -> None:

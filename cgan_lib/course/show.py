@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cgan_lib.figures import Curves, draw_grid, draw_history
+from cgan_lib.figures import WIDTH, Curves, draw_grid, draw_history, house_style
 from cgan_lib.sampling import GRID_COLUMNS
 
 
@@ -41,40 +41,67 @@ def print_shapes(network: nn.Module, *inputs: Tensor) -> Tensor:
             handle.remove()
 
 
+@house_style()
 def show_grid(
-    images: Tensor, row_names: Sequence[str] = (), title: str = "", columns: int = GRID_COLUMNS, width: float = 5.5
+    images: Tensor,
+    row_names: Sequence[str] = (),
+    title: str = "",
+    columns: int = GRID_COLUMNS,
+    width: float = 5.5,
+    across: str = "",
+    down: str = "",
 ) -> None:
-    """Draw images uint8 (N,C,H,W) as a grid, with a name beside each row."""
+    """Draw images uint8 (N,C,H,W) as a grid, with a name beside each row, and what changes `across` and `down`."""
     import matplotlib.pyplot as plt
 
     rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(figsize=(width, width * rows / columns + 0.4), layout="constrained")
-    draw_grid(axes, images, row_names, title, columns)
+    figure, axes = plt.subplots(figsize=(width, width * rows / columns + 0.4))
+    draw_grid(axes, images, row_names, title, columns, across, down)
     plt.show()
 
 
+@house_style()
+def show_grids(
+    grids: Mapping[str, Tensor], row_names: Sequence[str] = (), columns: int = GRID_COLUMNS, width: float = WIDTH
+) -> None:
+    """Draw several grids of images uint8 (N,C,H,W) side by side, each below its title."""
+    import matplotlib.pyplot as plt
+
+    rows = max(-(-len(images) // columns) for images in grids.values())
+    figure, axes = plt.subplots(
+        1, len(grids), figsize=(width, width / len(grids) * rows / columns + 0.4), squeeze=False
+    )
+    for panel, (title, images) in zip(axes[0], grids.items(), strict=True):
+        draw_grid(panel, images, row_names, title, columns)
+    plt.show()
+
+
+@house_style()
 def show_stages(grids: Sequence[Path], titles: Mapping[int, str], row_names: Sequence[str] = ()) -> None:
     """Draw PNG grids of a run side by side: for each step in `titles` the file drawn nearest to it."""
     import matplotlib.pyplot as plt
 
     by_step = {int(path.stem.split("_")[-1]): path for path in grids}
-    figure, axes = plt.subplots(1, len(titles), figsize=(4 * len(titles), 4.4), layout="constrained", squeeze=False)
+    width = min(4.0, WIDTH / len(titles))
+    figure, axes = plt.subplots(1, len(titles), figsize=(width * len(titles), width + 0.5), squeeze=False)
     for panel, (asked, title) in zip(axes[0], titles.items(), strict=True):
         step = min(by_step, key=lambda step: abs(step - asked))
         picture = plt.imread(by_step[step])  # (height, width, 3)
         panel.imshow(picture)
-        panel.set_title(f"{title} (step {step:,})", fontsize=11)
+        panel.set_title(f"{title}\nstep {step:,}")
         panel.set_xticks([])
         panel.set_yticks([len(picture) * (row + 0.5) / len(row_names) for row in range(len(row_names))], row_names)
         panel.tick_params(length=0)
+        panel.spines[:].set_visible(False)
     plt.show()
 
 
+@house_style()
 def show_history(curves: Curves, title: str = "") -> None:
     """Draw losses, what the discriminator thinks of reals and fakes, and gradient norms of a run against the step."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 3.2))
     draw_history(axes, curves)
     figure.suptitle(title)
     plt.show()

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor
 
-from cgan_lib.figures import Curves, draw_grid, draw_history
+from cgan_lib.figures import WIDTH, Curves, as_png, draw_grid, draw_history, house_style
 from cgan_lib.paths import short
 from cgan_lib.recipes import Recipe
 from cgan_lib.runs.logbook import read_scalars
@@ -24,21 +24,22 @@ class LivePanel:
         self.class_names = class_names
         self.handle = display(display_id=True)  # None outside a notebook
 
+    @house_style()
     def update(self, curves: Curves, fake: Tensor, step: int) -> None:
         """Redraw with the curves so far and the sample grid uint8 (N,C,H,W) of this step."""
-        import matplotlib.pyplot as plt
+        from IPython.display import Image
+        from matplotlib.figure import Figure
 
         if self.handle is None:
             return
-        figure = plt.figure(figsize=(11, 4.6), layout="constrained")
-        ((samples, plots),) = figure.subfigures(1, 2, width_ratios=[1, 1.15], squeeze=False)
-        draw_grid(samples.subplots(), fake, self.class_names, f"samples after step {step}")
+        figure = Figure(figsize=(WIDTH, 5))
+        ((samples, plots),) = figure.subfigures(1, 2, width_ratios=[1, 1.1], squeeze=False)
+        draw_grid(samples.subplots(), fake, self.class_names, f"samples after step {step:,}")
         panels = plots.subplots(3, 1, sharex=True)
         draw_history(panels, curves)
         for panel in panels[:-1]:
             panel.set_xlabel("")
-        self.handle.update(figure)
-        plt.close(figure)
+        self.handle.update(Image(as_png(figure)))
 
 
 def text_picture(fake: Tensor) -> str:

@@ -97,7 +97,7 @@ def test_show_stages_draws_the_grids_nearest_to_the_steps_asked_for(monkeypatch,
     panels = stages(monkeypatch, finished.grids, titles)
     drawn = [0, 20, 40, 40]  # of 0, 20 and 40
     assert [title for _, title, _ in panels] == [
-        f"{title} (step {step})" for title, step in zip(titles.values(), drawn, strict=True)
+        f"{title}\nstep {step}" for title, step in zip(titles.values(), drawn, strict=True)
     ]
     for (picture, _, _), step in zip(panels, drawn, strict=True):
         with Image.open(finished.pictures / f"fake_images_steps_{step:06d}.png") as expected:
@@ -109,5 +109,5 @@ def test_show_stages_names_the_rows_and_groups_the_digits_of_large_steps(monkeyp
     path = finished.grids[0].with_name("fake_images_steps_012000.png")
     finished.grids[0].rename(path)
     ((_, title, names),) = stages(monkeypatch, [path], {12345: "clean"}, list("0123456789"))
-    assert title == "clean (step 12,000)"
+    assert title == "clean\nstep 12,000"
     assert names == list("0123456789")
