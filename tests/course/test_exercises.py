@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from cgan_lib.course import exercises
+from cgan_lib.course.exercises.projection import stretch
 from cgan_lib.sampling import blend, latents, slerp
 
 NAMES = sorted(name.removeprefix("check_") for name in vars(exercises) if name.startswith("check_"))
@@ -57,6 +58,11 @@ def draw_the_same(first, second, classes=10):
         return torch.allclose(first(z, labels), second(z, labels))
 
 
+def by_jacobian(layer, x, *_):
+    matrix = torch.autograd.functional.jacobian(layer, x).flatten(0, x.ndim - 1)
+    return torch.linalg.matrix_norm(matrix.reshape(-1, x.numel()), ord=2).item()
+
+
 RIGHT = [
     ("status_codes", [422, 422, 422, 200]),
     ("passes", passes_of),
@@ -74,6 +80,9 @@ RIGHT = [
     ("hinge", lambda real, fake: (1 - real).clamp(min=0).mean() + (1 + fake).clamp(min=0).mean()),
     ("power_iteration", lambda W, v: torch.linalg.svdvals(W)[0]),
     ("power_iteration", lambda W, v: torch.linalg.svdvals(W)[0].item()),
+    ("stretch", stretch),
+    ("stretch", lambda layer, x: by_jacobian(layer, x)),
+    ("stretch", lambda layer, x: torch.tensor(by_jacobian(layer, x.double(), layer.double()))),
     ("frechet", lambda m, s, n, t: (m - n) ** 2 + (s - t) ** 2),
     ("frechet", lambda m, s, n, t: (m - n) ** 2 + s * s + t * t - 2 * (s * s * t * t) ** 0.5),
     ("precision", lambda distances, reach: (distances < reach).any(1).float().mean()),
@@ -152,6 +161,12 @@ WRONG = [
     ("power_iteration", lambda W, v: W.norm(), "Frobenius"),
     ("power_iteration", lambda W, v: torch.linalg.svdvals(W)[0] ** 2, "σ²"),
     ("power_iteration", lambda W, v: v.norm(), "in turns"),
+    ("stretch", lambda layer, x: torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2), "norm of the kernel"),
+    ("stretch", lambda layer, x: by_jacobian(layer, x) ** 2, "σ²"),
+    ("stretch", lambda layer, x: layer(x).norm() / x.norm(), "bias away"),
+    ("stretch", lambda layer, x: layer.weight.norm(), "autograd apply"),
+    ("stretch", lambda layer, x: stretch(layer, x, turns=1), "length 1 in each turn"),
+    ("stretch", lambda layer, x: layer(x), "The shape should be"),
     ("frechet", lambda m, s, n, t: (m - n) ** 2 + (s * s - t * t) ** 2, "a square of what"),
     ("frechet", lambda m, s, n, t: (m - n) ** 2 + s * s + t * t, "last part is missing"),
     ("frechet", lambda m, s, n, t: (m - n) ** 2, "widths count"),

@@ -9,7 +9,12 @@ from cgan_lib.course.exercises.basics import (
 from cgan_lib.course.exercises.dcgan import check_curve_reading, check_dcgan_init, check_instance_norm
 from cgan_lib.course.exercises.latents import check_between, check_slerp, check_truncated
 from cgan_lib.course.exercises.measuring import check_frechet, check_precision, check_swapped_labels
-from cgan_lib.course.exercises.projection import check_hinge, check_power_iteration, check_projection_score
+from cgan_lib.course.exercises.projection import (
+    check_hinge,
+    check_power_iteration,
+    check_projection_score,
+    check_stretch,
+)
 from cgan_lib.course.exercises.serving import check_passes, check_same_generator, check_status_codes
 from cgan_lib.course.exercises.verdict import Verdict
 
@@ -32,6 +37,7 @@ __all__ = [
     "check_same_generator",
     "check_slerp",
     "check_status_codes",
+    "check_stretch",
     "check_swapped_labels",
     "check_truncated",
 ]

@@ -1,10 +1,11 @@
-"""Notebook 03: the projection score, the hinge loss, the norm of a matrix."""
+"""Notebook 03: the projection score, the hinge loss, the norm of a matrix and of a layer."""
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from cgan_lib.course.exercises.verdict import Wrong, call, check, tensor
 from cgan_lib.losses import hinge_d
@@ -59,3 +60,55 @@ def check_power_iteration(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     if torch.isclose(value, sigma**2, rtol=1e-3):
         raise Wrong("This is σ²: the largest eigenvalue of WᵀW. Take its root, or use uᵀ W v.")
     raise Wrong("u = W v and v = Wᵀ u in turns, each made length 1; then uᵀ W v.")
+
+
+def stretch(layer: nn.Module, x: Tensor, turns: int = 100) -> float:
+    """How far a layer, without its bias, stretches an input at most: its largest singular value as a linear map.
+
+    By power iteration from the input `x` (1, …): `layer` applies W, the gradient applies Wᵀ, so that the matrix of a
+    convolution need not be written down.
+    """
+    for _ in range(turns):
+        x = (x / x.norm()).detach().requires_grad_()
+        y = layer(x) - layer(torch.zeros_like(x))
+        (x,) = torch.autograd.grad(y, x, y)
+    return y.norm().item()
+
+
+@check
+def check_stretch(answer: Callable[[nn.Module, Tensor], float | Tensor]) -> str:
+    """How far a layer stretches an input at most, from the layer and a start (1, …)."""
+    layers = [
+        (nn.Conv2d(2, 3, kernel_size=3, padding=1), (1, 2, 6, 6)),
+        (nn.Conv2d(1, 4, kernel_size=4, stride=2, padding=1), (1, 1, 8, 8)),
+        (nn.Linear(5, 4), (1, 5)),
+    ]
+    for layer, shape in layers:
+        nn.init.constant_(layer.bias, 2.0)
+        sigma = _dense(layer, shape)
+        given, start = deepcopy(layer), torch.rand(shape) + 0.1
+        value = call(answer, given, start.clone())
+        value = tensor(value if isinstance(value, Tensor) else torch.tensor(float(value)), ()).detach().double()
+        if torch.isclose(value, sigma, rtol=0.02):
+            continue
+        kernel = torch.linalg.matrix_norm(layer.weight.detach().flatten(1).double(), ord=2)
+        if torch.isclose(value, kernel, rtol=0.02):
+            raise Wrong(
+                "This is the norm of the kernel: neighbouring places share pixels, so the layer stretches more."
+            )
+        if torch.isclose(value, sigma**2, rtol=0.02):
+            raise Wrong("This is σ²: what WᵀW does to a unit vector. The length of W x is σ.")
+        raise Wrong(
+            f"A {type(layer).__name__} stretches by {sigma:.3f}; this is {value:.3f}. Take the bias away, make x "
+            "length 1 in each turn, and let autograd apply Wᵀ."
+        )
+    return "The whole matrix agrees; a real one, of 784 × 12,544 numbers, never has to be written down."
+
+
+def _dense(layer: nn.Module, shape: tuple[int, ...]) -> Tensor:
+    """The largest singular value of a layer's whole matrix, a column for each number that goes in."""
+    count = torch.Size(shape).numel()
+    with torch.no_grad():
+        unit = torch.eye(count).view(count, *shape[1:])
+        columns = layer(unit) - layer(torch.zeros_like(unit))  # (inputs, …)
+    return torch.linalg.matrix_norm(columns.flatten(1).double(), ord=2)
