@@ -1,22 +1,42 @@
-"""Is everything here that the course needs? And on Colab: install what is missing."""
+"""What a notebook needs before it begins; is everything here? And on Colab: install what is missing."""
 
+import importlib
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, distributions, requires, version
 from pathlib import Path
 
 import torch
 
 from cgan_lib.data import load_data
 from cgan_lib.errors import UserError
+from cgan_lib.figures import use_house_style
 from cgan_lib.paths import home, make_folder
 from cgan_lib.recipes import current_profile
 from cgan_lib.training import pick_device, pick_precision
 
-PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
+COURSE = Path(__file__).resolve().parents[2]
+PYPROJECT = COURSE / "pyproject.toml"
 EXTRAS = ("notebooks", "onnx", "service")  # of the package, that the cells of the notebooks need
 KEEP_AS_THEY_ARE = ("torch", "torchvision", "numpy")  # Colab's own builds fit its GPUs
+
+
+def set_up() -> None:
+    """What every notebook begins with.
+
+    On Colab, install what is missing. Figures appear below their cells, in our look. Programs that the notebook starts
+    find the library where it did.
+    """
+    if "google.colab" in sys.modules:
+        install_missing()
+    use_house_style()
+    others = [
+        folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder not in ("", str(COURSE))
+    ]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(COURSE), *others])
 
 
 def requirements() -> list[str]:
@@ -56,17 +76,30 @@ def missing(lines: Iterable[str]) -> list[str]:
 
 
 def install_missing() -> None:
-    """Install what the notebooks need and Colab has not got; torch, torchvision and numpy stay as they are."""
+    """Install what the notebooks need and Colab has not got; whatever else is there stays at the version it has."""
     if not (lacking := missing(requirements())):
         return
     print("Installing", ", ".join(lacking), "…")
-    held = "\n".join(f"{name}=={version(name)}" for name in KEEP_AS_THEY_ARE)
-    constraints = home() / "logs" / "held_versions.txt"
-    make_folder(constraints.parent)
-    constraints.write_text(held)
-    command = [sys.executable, "-m", "pip", "install", "--quiet", *lacking, "--constraint", str(constraints)]
-    if subprocess.run(command).returncode:
-        raise UserError(f"pip could not install {', '.join(lacking)}: see its message above.")
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / "held_versions.txt"
+        constraints.write_text("\n".join(held(lacking)))
+        command = [sys.executable, "-m", "pip", "install", "--quiet", *lacking, "--constraint", str(constraints)]
+        pip = subprocess.run(command, capture_output=True, text=True)
+    if pip.returncode:
+        raise UserError(f"pip could not install {', '.join(lacking)}: {pip.stderr.strip()}")
+    importlib.invalidate_caches()
+
+
+def held(lacking: Iterable[str]) -> list[str]:
+    """Constraints for pip that hold every package that is here, but those that lack something, at its version."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    here: dict[str, str] = {}
+    for found in distributions():
+        here.setdefault(canonicalize_name(found.metadata["Name"] or ""), found.version)  # the first is the one in use
+    free = {"", *(canonicalize_name(Requirement(line).name) for line in lacking)}
+    return [f"{name}=={number}" for name, number in sorted(here.items()) if name not in free]
 
 
 def check_environment() -> bool:
