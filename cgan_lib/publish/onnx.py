@@ -107,7 +107,7 @@ def _with_metadata(content: bytes, facts: dict[str, str]) -> bytes:
     return model.SerializeToString()
 
 
-def _runtime() -> ModuleType:
+def runtime() -> ModuleType:
     """onnxruntime, kept from writing an identity of this machine into the home folder and reporting what it does."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when it is imported
     import onnxruntime
@@ -118,7 +118,7 @@ def _runtime() -> ModuleType:
 
 def _difference(generator: ConditionalGenerator, content: bytes) -> float:
     """The largest difference of a number in images drawn by PyTorch and by onnxruntime; infinite for other shapes."""
-    onnxruntime = _runtime()
+    onnxruntime = runtime()
     differences = []
     try:
         options = onnxruntime.SessionOptions()

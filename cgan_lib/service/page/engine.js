@@ -2,17 +2,19 @@
 //
 // studio.json, of the service and of the demo site: { engine: "server" | "browser", made_by, models: [settings, …] }; the
 // service has one model. `settings` are those of one model: name, class_names, image_size, channels, latent_dim,
-// directions, max_grid, mixes …, in the browser also where its network lies. `onProgress(fraction)` is called with 0 to 1
-// while weights load. `draw({ value, toward, share, moves, seed, index, truncation, grid, gridSize })` gives
-// `{ tiles, side, columns }`: each tile is three planes (red, green, blue) of side × side greys, row by row. `index` says
-// which latent of the seed is drawn, with a grid which is its first. Draws may be asked for at once. What goes wrong is a
-// `Trouble`.
+// directions, max_grid, mixes …; in the browser also its `network` (cgan_lib/publish/compact.py), the `vector` of each
+// direction, and `weights`: name and length of the file. `onProgress(fraction)` is called with 0 to 1 while that loads.
+// `draw({ value, toward, share, moves, seed, index, truncation, grid, gridSize })` gives `{ tiles, side, columns }`: each
+// tile is three planes (red, green, blue) of side × side greys, row by row. `index` says which latent of the seed is
+// drawn, with a grid which is its first. Draws may be asked for at once. What goes wrong in either is a `Trouble`, after
+// which both may be called once more.
 import { normals, truncated } from "./latents.js";
 
-const PATIENCE = 20000; // ms that an answer may take
+const PATIENCE = 20000; // ms that an answer, or the next piece of one, may take
+const MOST_WORKERS = 4;
 
 export function openEngine(settings, onProgress = () => {}) {
-  return settings.model ? onnxEngine(settings, onProgress) : serverEngine(settings);
+  return settings.network ? browserEngine(settings, onProgress) : serverEngine(settings);
 }
 
 /** An error with a sentence for the person; `again` is after how many ms to try once more, null for not at all. */
@@ -28,11 +30,11 @@ function serverEngine(settings) {
   return {
     about: "draws what you ask for: nobody ever wrote it.",
     async draw(view) {
-      const columns = view.grid ? view.gridSize : 1, index = view.index ?? 0;
+      const columns = view.grid ? view.gridSize : 1;
       const wanted = {
         value: view.value, grid: view.grid, grid_size: view.gridSize, seed: view.seed, truncation: view.truncation,
         toward: view.share > 0 ? view.toward : null, share: view.share, moves: view.moves, scale: 1, format: "png",
-        ...(index > 0 && { index }),
+        index: view.index ?? 0,
       };
       let answer;
       try {
@@ -86,38 +88,103 @@ function cut(bitmap, side, columns, channels) {
   return { tiles, side, columns };
 }
 
-async function onnxEngine(settings) {
-  const ort = await import(new URL(settings.runtime, document.baseURI));
-  ort.env.wasm.numThreads = 1; // more would need headers that plain web servers do not send
-  ort.env.wasm.proxy = true; // in a worker: the page goes on while it draws
-  const session = await ort.InferenceSession.create(new URL(settings.model, document.baseURI).href);
-  onProgress(1);
-  const side = settings.image_size, dim = settings.latent_dim, classes = settings.class_names.length;
+// --- in the browser
+
+async function browserEngine(settings, onProgress) {
+  const { image_size: side, channels, weights } = settings;
+  const draw = crew(settings.network, await download(weights.file, weights.length, onProgress));
+  keepForOffline(weights.file);
   return {
     about: "draws in your browser: nobody ever wrote it, and nothing leaves this page.",
     async draw(view) {
-      const columns = view.grid ? view.gridSize : 1, count = columns * columns;
-      const first = (view.index ?? 0) * dim;
-      let z = normals(first + count * dim, view.seed).subarray(first);
-      if (view.truncation !== null) z = truncated(z, view.truncation);
-      view.moves.forEach((move, k) => {
-        if (move) z = z.map((value, i) => value + move * settings.directions[k].vector[i % dim]);
-      });
-      const weights = new Float32Array(count * classes);
-      for (let row = 0; row < count; row++) {
-        weights[row * classes + view.value] += 1 - view.share;
-        weights[row * classes + view.toward] += view.share;
-      }
-      const { images } = await session.run({
-        z: new ort.Tensor("float32", z, [count, dim]),
-        class_weights: new ort.Tensor("float32", weights, [count, classes]),
-      });
-      const [, channels] = images.dims; // (count, channels, side, side) in [-1, 1]
-      const plane = (k) => Uint8ClampedArray.from(
-        images.data.subarray(k * side * side, (k + 1) * side * side), (value) => (value + 1) * 127.5); // rounds, too
-      const tiles = Array.from({ length: count }, (_, n) =>
-        threefold(Array.from({ length: channels }, (_, channel) => plane(n * channels + channel))));
+      const columns = view.grid ? view.gridSize : 1, classWeights = blend(view, settings.class_names.length);
+      const images = await Promise.all(latents(view, settings, columns ** 2).map((z) => draw(z, classWeights)));
+      const plane = (image, channel) => Uint8ClampedArray.from(
+        image.subarray(channel * side * side, (channel + 1) * side * side), (value) => (value + 1) * 127.5); // rounds, too
+      const tiles = images.map((image) => threefold(Array.from({ length: channels }, (_, c) => plane(image, c))));
       return { tiles, side, columns };
     },
   };
+}
+
+/** `count` latents as View.inputs of the library has them: drawn, truncated, moved. */
+function latents({ seed, index = 0, truncation, moves }, { latent_dim: dim, directions }, count) {
+  let z = normals((index + count) * dim, seed).subarray(index * dim);
+  if (truncation !== null) z = truncated(z, truncation);
+  moves.forEach((move, k) => {
+    if (move) z = z.map((value, i) => value + move * directions[k].vector[i % dim]);
+  });
+  return Array.from({ length: count }, (_, n) => z.subarray(n * dim, (n + 1) * dim));
+}
+
+/** A row of class weights: `share` of the class `toward`, the rest of the class `value`. */
+function blend({ value, toward, share }, classes) {
+  const row = new Float32Array(classes);
+  row[value] = 1 - share;
+  if (share > 0) row[toward] += share;
+  return row;
+}
+
+/** The content of a file of `length` bytes; a `Trouble` when it is not there, breaks off or comes to a standstill. */
+async function download(file, length, onProgress) {
+  const content = new Uint8Array(length), patience = new AbortController();
+  let got = 0, timer;
+  const wait = () => { clearTimeout(timer); timer = setTimeout(() => patience.abort(), PATIENCE); };
+  try {
+    wait();
+    const answer = await fetch(file, { signal: patience.signal });
+    if (!answer.ok) throw new Trouble(`The generator's file ${file} cannot be had (status ${answer.status}).`);
+    const reader = answer.body.getReader();
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+      wait();
+      if (got + piece.value.length > length) throw new Trouble(`The generator's file ${file} is another one than expected.`);
+      content.set(piece.value, got);
+      got += piece.value.length;
+      onProgress(got / length);
+    }
+  } catch (error) {
+    if (error instanceof Trouble) throw error;
+    const percent = Math.floor((100 * got) / length);
+    throw new Trouble(got ? `The generator stopped loading at ${percent}%.` : "The generator cannot be loaded: no connection.", 3000);
+  } finally {
+    clearTimeout(timer);
+  }
+  if (got < length) throw new Trouble(`The generator's file ${file} ended early, after ${got} of ${length} bytes.`);
+  return content.buffer;
+}
+
+/** Workers that run a network, so that the page goes on meanwhile: function (z, classWeights) → Promise of an image. */
+function crew(network, buffer) {
+  const most = Math.min(MOST_WORKERS, navigator.hardwareConcurrency || 1);
+  let workers = [];
+
+  function hire() {
+    const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+    const one = { worker, waiting: [] }; // it answers in the order in which it is asked
+    worker.addEventListener("message", ({ data }) => one.waiting.shift().resolve(data));
+    worker.addEventListener("error", ({ message }) => {
+      workers = workers.filter((other) => other !== one);
+      worker.terminate();
+      const why = message ? ` (${message})` : "";
+      for (const { reject } of one.waiting) reject(new Trouble(`What draws in this browser has failed${why}.`));
+    });
+    worker.postMessage({ network, buffer });
+    workers.push(one);
+    return one;
+  }
+
+  return (z, classWeights) => new Promise((resolve, reject) => {
+    let one = workers.reduce((least, other) => (other.waiting.length < least.waiting.length ? other : least), workers[0]);
+    if (!one || (one.waiting.length && workers.length < most)) one = hire();
+    one.waiting.push({ resolve, reject });
+    one.worker.postMessage({ z, classWeights });
+  });
+}
+
+/** Have the service worker keep a file; a browser that has none, or may not keep things, goes without. */
+async function keepForOffline(file) {
+  try {
+    await navigator.serviceWorker.register("sw.js");
+    (await navigator.serviceWorker.ready).active.postMessage(file);
+  } catch {} // over plain HTTP, in a private window …
 }
