@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cgan_lib.errors import UserError, shown, unknown
-from cgan_lib.idx import OfflineError, read_part
+from cgan_lib.idx import OfflineError, is_here, read_part
 from cgan_lib.paths import check_name
 
 DIGITS = tuple("0123456789")
@@ -204,6 +204,14 @@ def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) 
 
 
 load = load_data  # its name in notebooks that are already in circulation; goes with 1.0
+
+
+def is_local(name: str) -> bool:
+    """Whether `load_data` can read a data set of `DATASETS` without a download: its files are here, or it has none."""
+    from torchvision import datasets
+
+    source, _ = DATASETS[name]
+    return callable(source) or is_here(getattr(datasets, source))
 
 
 def _own(name: str, source: Callable[[bool], tuple[Tensor, Tensor]], train: bool) -> tuple[Tensor, Tensor]:

@@ -94,6 +94,13 @@ def _files(source: "type[MNIST]", name: str) -> dict[str, Path]:
     return found
 
 
+def is_here(source: "type[MNIST]") -> bool:
+    """Whether the four files lie where `read_part` looks before it downloads them."""
+    names = [Path(url).stem for url, _ in source.resources]
+    roots = filter(None, (_chosen_root(), home() / "data"))
+    return any(len(_search(root, source.__name__, names)) == len(names) for root in roots)
+
+
 def _chosen_root() -> Path | None:
     """`$CGAN_DATA`, if it is set; `UserError` when it is no folder."""
     if not (chosen := os.environ.get("CGAN_DATA")):

@@ -27,7 +27,7 @@ from cgan_lib.service.request import (
     Refusal,
     says_json,
 )
-from cgan_lib.service.static import answer_with, docs_files, page_files
+from cgan_lib.service.static import Asset, answer_with, docs_files, page_files
 from cgan_lib.studio.latent import Direction, slider_directions
 from cgan_lib.studio.view import REACH
 
@@ -57,15 +57,18 @@ def create_app(
     generator: ConditionalGenerator,
     name: str = "generator",
     max_waiting: int = MAX_WAITING,
+    real: tuple[str, bytes] | None = None,
 ) -> FastAPI:
     """The service of a generator, for any ASGI server.
 
     What draws starts with the app's lifespan events: a server, or an app that this one is mounted in, has to send them;
     until then the answer is 503. Which hosts and origins may ask, and below which path, is for the server to know, as
-    `serve` does.
+    `serve` does. `real` is what `real_sheet` gives, for the quiz on the page.
     """
     directions = slider_directions(generator)
-    settings = {"engine": "server", "docs": "docs", "models": [page_settings(generator, name, directions)]}
+    sheet = {real[0]: Asset(real[1], "image/png")} if real else {}
+    model = page_settings(generator, name, directions) | ({"real": real[0]} if real else {})
+    settings = {"engine": "server", "docs": "docs", "models": [model]}
     last = generator.config["num_classes"] - 1
 
     class BoundedRequest(ImageRequest):
@@ -130,7 +133,8 @@ def create_app(
         return settings
 
     pages = page_files()
-    for path, asset in ({"": pages["index.html"]} | pages | docs_files(title)).items():  # no request names a path
+    assets = {"": pages["index.html"]} | pages | docs_files(title) | sheet
+    for path, asset in assets.items():  # no request names a path
         app.get(f"/{path}", include_in_schema=False)(answer_with(asset))
     return app
 

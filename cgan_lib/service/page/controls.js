@@ -1,0 +1,114 @@
+// The controls of what is drawn: they change the state, and show it.
+import { byId, make } from "./dom.js";
+import { MAX_SEED, OFF } from "./state.js";
+import { directionName, percent, signed } from "./words.js";
+
+/** How a slider is drawn: filled from where it rests to where it is. */
+function fillTrack(slider) {
+  const { min, max, value, dataset } = slider, rest = dataset.rest === max ? min : Number(dataset.rest ?? min);
+  const place = (number) => `${(100 * (number - min)) / (max - min)}%`;
+  slider.style.setProperty("--from", place(Math.min(value, rest)));
+  slider.style.setProperty("--to", place(Math.max(value, rest)));
+}
+
+/** Let a slider show a value, in `words`. */
+function showSlider(id, value, words) {
+  const slider = byId(id);
+  slider.value = value;
+  slider.setAttribute("aria-valuetext", words);
+  byId(`${id}-value`).textContent = words;
+  fillTrack(slider);
+}
+
+/** A button without effect: not `disabled`, which would take the focus away. */
+const setIdle = (id, idle) => byId(id).setAttribute("aria-disabled", idle);
+
+/** The controls of `state`: `{ build(settings), show(view), choose, another, layOut }`. */
+export function controls(state) {
+  let settings = null;
+
+  function slider(id, part) {
+    const input = byId(id), take = (value) => state.change(part(value), id);
+    input.addEventListener("input", () => take(Number(input.value)));
+    input.addEventListener("dblclick", () => { if (input.dataset.rest !== undefined) take(Number(input.dataset.rest)); });
+  }
+
+  function choose(value) {
+    const { view } = state;
+    state.change({ value, toward: value === view.toward ? view.value : view.toward }); // nothing becomes itself
+  }
+
+  const another = () => state.change({ seed: Math.floor(Math.random() * 1e4), index: 0 }); // few enough to tell a friend
+  const layOut = (grid) => state.change({ grid });
+
+  /** `values` with the one at `k` replaced. */
+  const replaced = (values, k, value) => values.map((old, i) => (i === k ? value : old));
+
+  function addDirection(k) {
+    const id = `move-${k}`, share = settings.directions[k].share, { reach } = settings;
+    const part = make("small", { textContent: percentOf(share), title: "of all that noise changes behind the first layer" });
+    byId("directions").append(make("div", { className: "slider" },
+      make("label", { htmlFor: id }, directionName(settings, k), " ", part),
+      make("span", { className: "value", id: `${id}-value`, "aria-hidden": true }),
+      make("input", { id, type: "range", min: -reach, max: reach, step: 0.1, "data-rest": 0 })));
+    slider(id, (value) => ({ moves: replaced(state.view.moves, k, value) }));
+  }
+
+  const percentOf = (share) => `${(100 * share).toFixed(1)}%`;
+
+  function build(newSettings) {
+    settings = newSettings;
+    const names = settings.class_names, digits = names.every((name) => name.length === 1);
+    byId("classes-title").textContent = digits ? "Digit" : "Class";
+    byId("digits").classList.toggle("words", !digits);
+    byId("digits").replaceChildren(...names.map((textContent, i) => {
+      const button = make("button", { type: "button", textContent });
+      button.addEventListener("click", () => choose(i));
+      return button;
+    }));
+    byId("toward").replaceChildren(...names.map((name, i) => new Option(name, i)));
+    byId("directions").replaceChildren();
+    settings.directions.forEach((_, k) => addDirection(k));
+    byId("mixing").hidden = !settings.mixes;
+    byId("grid-size").max = settings.max_grid;
+  }
+
+  function show(view) {
+    [...byId("digits").children].forEach((button, i) => button.setAttribute("aria-pressed", i === view.value));
+    byId("single").setAttribute("aria-pressed", !view.grid);
+    byId("grid").setAttribute("aria-pressed", view.grid);
+    byId("size-slider").hidden = !view.grid;
+    byId("toward").value = view.toward;
+    [...byId("toward").options].forEach((option, i) => { option.disabled = i === view.value; });
+    showSlider("grid-size", view.gridSize, `${view.gridSize} × ${view.gridSize}`);
+    showSlider("share", view.share, percent(view.share));
+    showSlider("truncation", view.truncation ?? OFF, view.truncation === null ? "off" : view.truncation.toFixed(2));
+    view.moves.forEach((move, k) => showSlider(`move-${k}`, move, signed(move)));
+    setIdle("reset", view.moves.every((move) => move === 0) && view.share === 0 && view.truncation === null);
+    setIdle("undo", !state.past.length);
+    setIdle("redo", !state.future.length);
+    if (document.activeElement !== byId("seed")) byId("seed").value = view.seed;
+  }
+
+  slider("share", (share) => ({ share }));
+  slider("truncation", (value) => ({ truncation: value >= OFF ? null : value }));
+  slider("grid-size", (gridSize) => ({ gridSize }));
+  byId("toward").addEventListener("change", ({ target }) => state.change({ toward: Number(target.value) }));
+  byId("another").addEventListener("click", () => { byId("seed").blur(); another(); });
+  byId("another-hand").addEventListener("click", another);
+  byId("single").addEventListener("click", () => layOut(false));
+  byId("grid").addEventListener("click", () => layOut(true));
+  byId("undo").addEventListener("click", () => state.undo());
+  byId("redo").addEventListener("click", () => state.redo());
+  byId("reset").addEventListener("click", () => {
+    if (byId("reset").ariaDisabled === "true") return;
+    state.change({ share: 0, truncation: null, moves: state.view.moves.map(() => 0) });
+  });
+  byId("seed").addEventListener("input", ({ target }) => {
+    const seed = Number(target.value);
+    if (target.value === "" || !Number.isInteger(seed) || seed < 0 || seed > MAX_SEED) return; // still typing
+    state.change({ seed, index: 0 }, "seed");
+  });
+  byId("seed").addEventListener("blur", () => show(state.view)); // what is no seed gives way to the one that is drawn
+  return { build, show, choose, another, layOut };
+}

@@ -1,0 +1,133 @@
+// A number in handwriting: each digit is drawn, and its outline set beside the last one, as ink on paper.
+import { announce, byId, save } from "./dom.js";
+import { outline } from "./outline.js";
+
+const ALLOWED = /[^\d .\-/+():,]/g; // what is none of these cannot be written
+const MOST = 24; // characters
+const HEIGHT = 36, BASE = 24, MARGIN = 5, GAP = 2.4, PEN = 2.2; // in pixels of a digit of 28
+const INK = "#1d2b53", PAPER = "#ffffff";
+const PNG_SCALE = 12;
+const STILL = 150; // ms without a key before it is written
+// Strokes of what is no digit, and how wide it is
+const SIGNS = {
+  " ": ["", 8], ".": ["M1.5 23.2h.3", 3], ",": ["M2.4 22.6q.4 2.4-1.4 4", 3.4], ":": ["M2 13h.2M1.6 22.4h.2", 3.4],
+  "-": ["M.6 15.2q4-.9 7.6-.4", 8.6], "+": ["M.6 15.6q4.6-.8 9-.4M5.4 11q-.5 4.4-.3 9", 10],
+  "/": ["M.8 25.4Q4.6 14 8.4 4.4", 9], "(": ["M5 3.4Q-1.6 14.4 4.4 26", 5.4], ")": ["M1 3.4Q7.2 13.6.6 26", 5.4],
+};
+
+/** Pieces of a text, [{ d, x, stroke }], and the width of them all; `drawn(digit, place)` gives the outline of a digit. */
+export function setOut(text, drawn) {
+  const pieces = [];
+  let x = MARGIN;
+  [...text].forEach((letter, place) => {
+    if (SIGNS[letter]) {
+      const [d, width] = SIGNS[letter];
+      if (d) pieces.push({ d, x, stroke: true });
+      x += width + GAP;
+    } else {
+      const { d, left, right } = drawn(Number(letter), place);
+      pieces.push({ d, x: x - left, stroke: false });
+      x += right - left + GAP;
+    }
+  });
+  return { pieces, width: Math.ceil(x - GAP + MARGIN) };
+}
+
+/** The same as an SVG file. */
+export function asSvg(text, { pieces, width }) {
+  const paths = pieces.map(({ d, x, stroke }) => {
+    const how = stroke ? `fill="none" stroke="${INK}" stroke-width="${PEN}" stroke-linecap="round"` : `fill="${INK}" fill-rule="evenodd"`;
+    return `<path ${how} transform="translate(${Number(x.toFixed(1))} 4)" d="${d}"/>`;
+  });
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${HEIGHT}" role="img" aria-label="${text}, in handwriting">`
+    + `<rect width="${width}" height="${HEIGHT}" fill="${PAPER}"/>${paths.join("")}</svg>\n`;
+}
+
+/** The same as a PNG file. */
+function asPng({ pieces, width }) {
+  const canvas = new OffscreenCanvas(width * PNG_SCALE, HEIGHT * PNG_SCALE), context = canvas.getContext("2d");
+  context.fillStyle = PAPER;
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  Object.assign(context, { fillStyle: INK, strokeStyle: INK, lineWidth: PEN, lineCap: "round" });
+  for (const { d, x, stroke } of pieces) {
+    context.setTransform(PNG_SCALE, 0, 0, PNG_SCALE, x * PNG_SCALE, 4 * PNG_SCALE);
+    if (stroke) context.stroke(new Path2D(d));
+    else context.fill(new Path2D(d), "evenodd");
+  }
+  return canvas.convertToBlob({ type: "image/png" });
+}
+
+/**
+ * The part of the page that writes numbers in the hand of `state`: `{ show(view), text, hands }`. `engineOf(view)`
+ * promises the engine; `tell(error)` says what went wrong; `changed()` is called when another text or hand is chosen.
+ */
+export function numbers({ state, engineOf, tell, changed }) {
+  const input = byId("text");
+  let written = null, newest = 0, waiting = null, last = "";
+
+  async function write() {
+    const turn = ++newest, view = state.view, text = input.value.trim(), each = byId("each-hand").checked;
+    const asked = new Map(); // one drawing for all that look the same
+    const ask = (digit, place) => `${digit} ${each ? place : 0}`;
+    try {
+      const engine = await engineOf(view);
+      await Promise.all([...text].map(async (letter, place) => {
+        const digit = Number(letter), key = ask(digit, place);
+        if (SIGNS[letter] || asked.has(key)) return;
+        asked.set(key, null);
+        const index = each ? (view.index + place) % 100 : view.index;
+        const { tiles, side } = await engine.draw({ ...view, value: digit, toward: digit, share: 0, index, grid: false });
+        asked.set(key, outline(tiles[0][0], side));
+      }));
+    } catch (error) {
+      if (turn === newest) tell(error, write);
+      return;
+    }
+    if (turn !== newest) return;
+    tell(null);
+    const whole = setOut(text, (digit, place) => asked.get(ask(digit, place)));
+    written = { text, whole, name: `${text.replace(/[^\d]+/g, "-")}_seed${view.seed}${each ? "_each" : ""}` };
+    byId("paper").innerHTML = text ? asSvg(text, whole) : "";
+    byId("write-part").dataset.state = "ready";
+    if (text) announce(`Written: ${text}`);
+  }
+
+  function later() {
+    byId("write-part").dataset.state = "drawing";
+    clearTimeout(waiting);
+    waiting = setTimeout(write, STILL);
+  }
+
+  input.addEventListener("input", () => {
+    const clean = input.value.replace(ALLOWED, "").slice(0, MOST);
+    byId("text-hint").classList.toggle("wrong", clean !== input.value);
+    if (clean !== input.value) {
+      announce(byId("text-hint").textContent);
+      input.value = clean;
+    }
+    changed();
+    later();
+  });
+  for (const id of ["one-hand", "each-hand"]) byId(id).addEventListener("change", () => { changed(); later(); });
+  byId("save-svg").addEventListener("click", () => {
+    save(new Blob([asSvg(written.text, written.whole)], { type: "image/svg+xml" }), `${written.name}.svg`);
+  });
+  byId("save-number").addEventListener("click", async () => save(await asPng(written.whole), `${written.name}.png`));
+
+  return {
+    /** Write again if the hand is another one. */
+    show({ model, moves, truncation, seed, index }) {
+      const hand = JSON.stringify([model, moves, truncation, seed, index]);
+      if (hand !== last) later();
+      last = hand;
+    },
+    toQuery(query) {
+      if (input.value !== input.defaultValue) query.set("text", input.value);
+      if (byId("each-hand").checked) query.set("hands", "each");
+    },
+    fromQuery(query) {
+      input.value = (query.get("text") ?? input.defaultValue).replace(ALLOWED, "").slice(0, MOST);
+      byId(query.get("hands") === "each" ? "each-hand" : "one-hand").checked = true;
+    },
+  };
+}

@@ -1,0 +1,106 @@
+// Real or drawn? One image after the other: a person wrote it, or the generator drew it. The score is remembered.
+import { announce, byId, remember, remembered } from "./dom.js";
+import { paint } from "./picture.js";
+import { MAX_SEED } from "./state.js";
+import { subject } from "./words.js";
+
+const EACH = 10; // real images of a class, in a row of the sheet
+const LARGE = 560; // pixels along a side of the picture, or a few less
+const below = (count) => Math.floor(Math.random() * count);
+
+/** One image of the sheet as a picture. */
+function cut(sheet, { image_size: side }, row, column) {
+  const canvas = new OffscreenCanvas(side, side), context = canvas.getContext("2d");
+  context.drawImage(sheet, column * side, row * side, side, side, 0, 0, side, side);
+  const { data } = context.getImageData(0, 0, side, side);
+  const plane = (channel) => Uint8ClampedArray.from({ length: side * side }, (_, p) => data[4 * p + channel]);
+  return { tiles: [[0, 1, 2].map(plane)], side, columns: 1 };
+}
+
+/** The sheet of a generator, once: `settings.real` says where it lies. */
+async function load(sheets, settings) {
+  if (!sheets.has(settings.real)) {
+    const answer = await fetch(settings.real);
+    if (!answer.ok) throw new Error(`${settings.real}: status ${answer.status}`);
+    sheets.set(settings.real, await createImageBitmap(await answer.blob()));
+  }
+  return sheets.get(settings.real);
+}
+
+/** The quiz: `{ show(view) }`, to be called when it comes into sight, or with another generator. */
+export function quiz({ settingsOf, engineOf, look, tell }) {
+  const sheets = new Map(), answers = byId("answers"), next = byId("next");
+  let settings = null, view = null, asked = null, turn = 0;
+  const key = () => `quiz of ${settings.name}`;
+  const score = () => remembered(key(), { right: 0, of: 0 });
+
+  function tellScore() {
+    const { right, of } = score();
+    byId("score").textContent = of ? `${right} of ${of} right` : "No answer yet";
+    byId("reset-score").hidden = !of;
+  }
+
+  async function ask() {
+    const mine = ++turn, value = below(settings.class_names.length), real = Math.random() < 0.5;
+    byId("guess-part").dataset.state = "drawing";
+    byId("verdict").textContent = "";
+    try {
+      const picture = real
+        ? cut(await load(sheets, settings), settings, value, below(EACH))
+        : await (await engineOf(view)).draw({
+          ...view, value, toward: value, share: 0, moves: view.moves.map(() => 0), truncation: null,
+          seed: below(MAX_SEED), index: 0, grid: false,
+        });
+      if (mine !== turn) return;
+      asked = { value, real };
+      paint(byId("quiz-picture"), picture, look(), LARGE);
+      byId("quiz-picture").setAttribute("aria-label", `The image in question: ${subject(settings, { ...view, value, share: 0, grid: false })}`);
+      tell(null);
+      byId("guess-part").dataset.state = "ready";
+    } catch (error) {
+      if (mine === turn) tell(error, ask);
+    }
+  }
+
+  function answer(real) {
+    if (byId("guess-part").dataset.state !== "ready") return;
+    const right = real === asked.real, { right: before, of } = score();
+    remember(key(), { right: before + right, of: of + 1 });
+    const truth = asked.real ? "a person wrote it" : "the generator drew it";
+    byId("verdict").textContent = `${right ? "Right" : "No"}: ${truth}.`;
+    announce(`${byId("verdict").textContent} ${score().right} of ${score().of} right.`);
+    tellScore();
+    answers.hidden = true;
+    next.hidden = false;
+    next.focus();
+  }
+
+  byId("say-real").addEventListener("click", () => answer(true));
+  byId("say-drawn").addEventListener("click", () => answer(false));
+  next.addEventListener("click", () => {
+    answers.hidden = false;
+    byId("say-real").focus();
+    next.hidden = true;
+    ask();
+  });
+  byId("reset-score").addEventListener("click", () => {
+    remember(key(), { right: 0, of: 0 });
+    (next.hidden ? byId("say-real") : next).focus();
+    tellScore();
+  });
+
+  return {
+    show(newView) {
+      view = newView;
+      if (settingsOf(view) === settings) return;
+      settings = settingsOf(view);
+      byId("quiz-game").hidden = !settings.real;
+      byId("quiz-missing").hidden = Boolean(settings.real);
+      if (!settings.real) return void (byId("guess-part").dataset.state = "ready");
+      tellScore();
+      answers.hidden = false;
+      next.hidden = true;
+      ask();
+    },
+  };
+}

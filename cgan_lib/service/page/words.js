@@ -1,0 +1,49 @@
+// What is drawn, in words: for captions, for what a screen reader says, and for the names of files.
+
+const article = (name) => (/^(8|[aeiou])/i.test(name) ? "an" : "a");
+const capital = (name) => name[0].toUpperCase() + name.slice(1);
+export const signed = (move) => (move > 0 ? "+" : "") + move.toFixed(1).replace("-", "−");
+export const percent = (share) => `${Math.round(100 * share)} %`;
+
+/** Whether classes are the ten digits, so that a number can be written with them. */
+export const areDigits = ({ class_names: names }) => names.join() === "0,1,2,3,4,5,6,7,8,9";
+
+/** The name of a direction, for its slider. */
+export const directionName = (settings, k) => capital(settings.directions[k].name || `direction ${k + 1}`);
+
+const towards = (view) => view.share > 0 && view.toward !== view.value;
+
+/** "an 8, 5% of the way to a 3", "16 different 8s". */
+export function subject({ class_names: names }, view) {
+  const { value, toward, share, grid, gridSize } = view, name = names[value], short = name.length === 1;
+  const way = towards(view) ? `, ${Math.round(100 * share)}% of the way to ${article(names[toward])} ${names[toward]}` : "";
+  if (grid && gridSize > 1) return `${gridSize ** 2} ${short ? `different ${name}s` : `× ${name}`}${way}`;
+  return `${article(name)} ${name}${way}`;
+}
+
+/** All that was set, besides the subject: moved sliders, truncation, seed, number of the latent, generator. */
+export function details(settings, view, several) {
+  const moved = view.moves.flatMap((move, k) => (move ? [`${directionName(settings, k).toLowerCase()} ${signed(move)}`] : []));
+  return [
+    ...moved,
+    ...(view.truncation === null ? [] : [`variety ${view.truncation.toFixed(2)}`]),
+    `seed ${view.seed}${view.index ? `, no. ${view.index + 1}` : ""}`,
+    ...(several ? [settings.name] : []),
+  ].join(" · ");
+}
+
+/** A name for a file that holds all that was set, without its ending. */
+export function fileName(settings, view) {
+  const names = settings.class_names;
+  const parts = [
+    names[view.value],
+    ...(towards(view) ? [`to${names[view.toward]}-${Math.round(100 * view.share)}`] : []),
+    ...view.moves.flatMap((move, k) => (move ? [`${directionName(settings, k)}${move > 0 ? "+" : ""}${move}`] : [])),
+    ...(view.truncation === null ? [] : [`truncation${view.truncation}`]),
+    `seed${view.seed}`,
+    ...(view.index ? [`index${view.index}`] : []),
+    ...(view.grid ? [`grid${view.gridSize}`] : []),
+    settings.name,
+  ];
+  return parts.map((part) => part.replace(/[^\p{L}\p{N}+.-]+/gu, "-")).join("_");
+}
