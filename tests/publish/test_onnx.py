@@ -1,16 +1,12 @@
-"""An ONNX file draws what its generator draws, or is not there; and a demo site is whole, or not there."""
+"""An ONNX file draws what its generator draws, or is not there."""
 
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
-import tarfile
 import warnings
 from pathlib import Path
 
-import demo_site
 import pytest
 import torch
 import torch.nn.functional as F
@@ -19,7 +15,7 @@ from weights.test_weights import SMALL, build
 
 from cgan_lib import RECIPES, UserError, load_generator, pretrained
 from cgan_lib.models import MODELS
-from cgan_lib.publish import export_onnx, publish
+from cgan_lib.publish import export_onnx
 from cgan_lib.publish import onnx as converter
 from cgan_lib.sampling import blend, latents
 from cgan_lib.studio.latent import Direction, directions
@@ -220,145 +216,6 @@ def test_a_missing_package_is_named_with_what_to_do(tmp_path, monkeypatch, packa
     with pytest.raises(UserError, match=rf"^{package} is missing.*pip install onnx onnxruntime"):
         export_onnx(build("bce", **SMALL), tmp_path / "g.onnx")
     assert names(tmp_path) == set()
-
-
-# --- the demo site, but for what npm fetches; that it works is seen in tests/browser
-
-
-@pytest.fixture
-def runtime(monkeypatch):
-    """In place of npm: writes what it would fetch."""
-
-    def fetch(folder):
-        for name in demo_site.RUNTIME:
-            (folder / name).write_text("fetched")
-
-    monkeypatch.setattr(demo_site, "_fetch_runtime", fetch)
-
-
-SITE = {"index.html", "studio.js", "studio.css", "studio.json", "generator.onnx", *demo_site.RUNTIME}
-
-
-def test_a_site_is_complete_and_describes_its_generator(runtime, tmp_path, capsys):
-    assert demo_site.main(["--source", "bce", "--out", str(tmp_path / "site")]) == 0
-    assert "http.server" in capsys.readouterr().out
-    assert names(tmp_path) == {"site"}
-    assert names(tmp_path / "site") == SITE
-    said, generator = json.loads((tmp_path / "site" / "studio.json").read_text()), load_generator("bce")
-    assert said["engine"] == "onnx"
-    assert said["name"] == "bce"
-    assert said["class_names"] == list("0123456789")
-    assert {key: said[key] for key in ("latent_dim", "channels", "image_size")}.items() <= generator.config.items()
-    for way, expected in zip(said["directions"], directions(generator), strict=True):
-        assert torch.equal(torch.tensor(way["vector"]), expected.vector)
-    assert names(tmp_path / "site") >= {said["model"], said["runtime"]}
-    assert difference(generator, drawer(tmp_path / "site" / said["model"]), torch.eye(10)) < 1e-4
-
-
-def test_a_site_of_a_run_has_its_name(runtime, finished, tmp_path):
-    folder = demo_site.make_site(str(finished.folder), tmp_path / "site")
-    assert json.loads((folder / "studio.json").read_text())["name"] == "bce"
-
-
-def test_a_site_knows_the_classes_of_a_published_generator(runtime, tmp_path):
-    generator = build("bce", **SMALL)
-    generator.class_names = ("coat", "bag", "boot", "hat")
-    site = demo_site.make_site(str(publish(generator, tmp_path / "published")), tmp_path / "site")
-    assert json.loads((site / "studio.json").read_text())["class_names"] == ["coat", "bag", "boot", "hat"]
-    assert json.loads(metadata(site / "generator.onnx")["class_names"]) == ["coat", "bag", "boot", "hat"]
-
-
-def test_what_the_page_refers_to_is_in_the_site(runtime, tmp_path):
-    folder = demo_site.make_site("bce", tmp_path / "site")
-    page = (folder / "index.html").read_text()
-    references = re.findall(r'(?:src|href)="([^"#]+)"', page)
-    assert {name for name in references if not name.startswith("data:")} == {"studio.js", "studio.css"}
-    for file in ("index.html", "studio.js", "studio.css"):  # nothing from elsewhere, but the namespace of SVG
-        assert set(re.findall(r"https?://[\w.]+", (folder / file).read_text())) <= {"http://www.w3.org"}
-
-
-def test_a_site_is_replaced_and_an_empty_folder_filled(runtime, tmp_path):
-    (tmp_path / "site").mkdir()
-    demo_site.make_site("bce", tmp_path / "site")
-    (tmp_path / "site" / "old").touch()
-    demo_site.make_site("projection", tmp_path / "site")
-    assert names(tmp_path / "site") == SITE
-    assert json.loads((tmp_path / "site" / "studio.json").read_text())["name"] == "projection"
-    assert names(tmp_path) == {"site"}
-
-
-@pytest.mark.parametrize("content", ["thesis.txt", "studio.json", "file"])
-def test_what_is_no_site_is_not_touched(runtime, tmp_path, contents, content, capsys):
-    target = tmp_path / "site"
-    if content == "file":
-        target.write_text("mine")
-    else:
-        target.mkdir()
-        (target / content).write_text('{"engine": "onnx"}')
-    before = contents(tmp_path)
-    assert demo_site.main(["--out", str(target)]) == 2
-    assert "no site made by this tool" in capsys.readouterr().err
-    assert contents(tmp_path) == before
-
-
-@pytest.mark.parametrize("error", [UserError("no npm"), KeyboardInterrupt()])
-def test_a_failure_midway_leaves_the_site_before(runtime, tmp_path, monkeypatch, contents, error):
-    def fail(folder):
-        raise error
-
-    demo_site.make_site("bce", tmp_path / "site")
-    before = contents(tmp_path / "site")
-    monkeypatch.setattr(demo_site, "_fetch_runtime", fail)
-    with pytest.raises(type(error)):
-        demo_site.make_site("projection", tmp_path / "site")
-    assert contents(tmp_path / "site") == before
-    assert names(tmp_path) == {"site"}
-
-
-def test_without_npm_the_error_says_what_to_install(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert demo_site.main(["--source", "bce", "--out", str(tmp_path / "site")]) == 2
-    assert "npm is missing, which fetches onnxruntime-web: install Node.js" in capsys.readouterr().err
-    assert names(tmp_path) == set()
-
-
-def npm(files, code=0, stderr=""):
-    """In place of `subprocess.run`: an npm that packs these files."""
-
-    def run(command, cwd, **_):
-        if not code:
-            with tarfile.open(Path(cwd) / "onnxruntime-web-1.2.3.tgz", "w:gz") as package:
-                for name in files:
-                    (Path(cwd) / "one").write_text(name)
-                    package.add(Path(cwd) / "one", f"package/dist/{name}")
-        return subprocess.CompletedProcess(command, code, "", stderr)
-
-    return run
-
-
-@pytest.fixture
-def some_npm(monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/npm")
-    return lambda *arguments, **options: monkeypatch.setattr(subprocess, "run", npm(*arguments, **options))
-
-
-def test_of_what_npm_packs_two_files_are_taken(tmp_path, some_npm):
-    some_npm([*demo_site.RUNTIME, "another.wasm"])
-    demo_site._fetch_runtime(tmp_path)
-    assert names(tmp_path) == set(demo_site.RUNTIME)
-    assert (tmp_path / demo_site.RUNTIME[1]).read_text() == demo_site.RUNTIME[1]
-
-
-def test_a_package_without_them_is_an_error(tmp_path, some_npm):
-    some_npm(demo_site.RUNTIME[:1])
-    with pytest.raises(UserError, match=r"onnxruntime-web-1\.2\.3\.tgz holds no ort-wasm-simd-threaded\.wasm"):
-        demo_site._fetch_runtime(tmp_path)
-
-
-def test_an_npm_that_cannot_fetch_is_an_error(tmp_path, some_npm):
-    some_npm([], code=1, stderr="npm error code ENOTFOUND\nnpm error more")
-    with pytest.raises(UserError, match=r"npm cannot fetch .* \(npm error code ENOTFOUND\): check the connection"):
-        demo_site._fetch_runtime(tmp_path)
 
 
 QUIET = """
