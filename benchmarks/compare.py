@@ -32,6 +32,7 @@ from torch import nn
 
 from cgan_lib import generate, load_data
 from cgan_lib.evaluation import evaluate, real_scores
+from cgan_lib.figures import MARKERS, SMALL, WIDTH, as_png, house_style
 from cgan_lib.files import png, write_atomically
 from cgan_lib.paths import home, make_folder
 from cgan_lib.recipes import RECIPES, Recipe, get_recipe
@@ -55,6 +56,7 @@ SCORES = {  # title: (field of a row, how it is printed)
 }
 IN_SHORT = ("FID ↓", "coverage ↑", "GAN-test ↑ (%)")
 OURS = {name for name in RECIPES if not name.endswith("_published")}
+IN_PICTURE = ("fid", "coverage", "as_requested", "gan_train")
 ABOUT_TRAINING = {
     "seeds": lambda rows: f"{len(rows)}",
     "steps": lambda rows: f"{rows[0]['steps']:,}",
@@ -232,22 +234,25 @@ def write_part(path: Path, part: str) -> None:
     write_atomically(path, (before + BEGIN + part + END + after).encode())
 
 
+@house_style()
 def draw_digits(results: dict, minutes: float | None):
     """A figure with a row of digits for each recipe, lowest FID first: two of each class, none selected."""
     import matplotlib.pyplot as plt
 
     groups = groups_of(results, minutes)
-    figure, axes = plt.subplots(len(groups), 1, figsize=(9, 0.5 * len(groups)), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(len(groups), 1, figsize=(WIDTH, 0.5 * len(groups)), squeeze=False)
     for panel, (row, *_) in zip(axes[:, 0], groups, strict=True):
         panel.imshow(plt.imread(RESULTS / "digits" / f"{row['recipe']}.png"))
-        panel.set_ylabel(f"{row['recipe']}\nFID {row['fid']:.1f}", rotation=0, ha="right", va="center", fontsize=9)
+        name = f"{row['recipe']}\nFID {row['fid']:.1f}"
+        panel.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=SMALL)
         panel.set(xticks=[], yticks=[])
         panel.spines[:].set_visible(False)
     return figure
 
 
+@house_style()
 def draw_scores(results: dict):
-    """A figure with a line for each recipe and a point for each seed: four scores after each budget (lighter: shorter).
+    """A figure with a line for each recipe and a point for each seed: four scores, a marker for each budget.
 
     Dotted: what real images score.
     """
@@ -255,23 +260,18 @@ def draw_scores(results: dict):
 
     budgets = sorted({row["minutes"] for row in results["rows"]})
     names = [rows[0]["recipe"] for rows in groups_of(results, budgets[-1])]
-    shown = {
-        title: field
-        for title, (field, _) in SCORES.items()
-        if field in ("fid", "coverage", "as_requested", "gan_train")
-    }
-    figure, axes = plt.subplots(1, len(shown), figsize=(11, 0.3 * len(names) + 1), layout="constrained", sharey=True)
+    shown = {title: field for title, (field, _) in SCORES.items() if field in IN_PICTURE}
+    figure, axes = plt.subplots(1, len(shown), figsize=(WIDTH, 0.3 * len(names) + 1.2), sharey=True)
     for panel, (title, field) in zip(axes, shown.items(), strict=True):
-        for number, minutes in enumerate(budgets, start=1):
+        for number, minutes in enumerate(reversed(budgets)):
             rows = [row for row in results["rows"] if row["minutes"] == minutes and row[field] is not None]
             places = [names.index(row["recipe"]) for row in rows]
-            alpha = number / len(budgets)
-            values = [row[field] for row in rows]
-            panel.scatter(values, places, color="#c8553d", alpha=alpha, zorder=2, label=f"{minutes:g} minutes")
-        panel.axvline(results["real"][field], color="#2f6f8f", linestyle=":", label="real images")
-        panel.set(title=title, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
-        panel.grid(alpha=0.25)
-    axes[0].set_xscale("log")
+            style = dict(marker=MARKERS[number], color=f"C{number}", alpha=0.8, zorder=2)
+            panel.scatter([row[field] for row in rows], places, **style, label=f"{minutes:g} minutes")
+        panel.axvline(results["real"][field], color="black", linestyle=":", label="real images")
+        panel.set(xlabel=title, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+        panel.grid(alpha=0.6)
+    axes[0].set(xscale="log", ylabel="recipe")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
@@ -332,7 +332,8 @@ def main() -> None:
     if not options.full:
         write_part(ROOT / "README.md", short_table(results))
         write_part(ROOT / "docs" / "measurements.md", all_tables(results))
-        draw_digits(results, max(row["minutes"] for row in results["rows"])).savefig(GALLERY / "compare.png", dpi=110)
+        figure = draw_digits(results, max(row["minutes"] for row in results["rows"]))
+        write_atomically(GALLERY / "compare.png", as_png(figure))
 
 
 if __name__ == "__main__":

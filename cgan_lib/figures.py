@@ -60,6 +60,7 @@ def use_house_style() -> None:
     mpl.style.use(STYLE)
 
 
+@house_style()
 def as_png(figure: Any) -> bytes:
     """A figure as PNG."""
     buffer = io.BytesIO()
