@@ -1,7 +1,12 @@
 """What the tests share: a home of its own for each test, tiny settings, and one finished run to look at."""
 
 import os
+import re
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,3 +89,21 @@ def contents():
         }
 
     return read
+
+
+@pytest.fixture(scope="session")
+def tensorboard():
+    """A context manager: a real TensorBoard on a folder of runs, with the data server that it chooses; its address."""
+
+    @contextmanager
+    def serve(folder: Path) -> Iterator[str]:
+        command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--port", "0"]
+        options = ["--host", "127.0.0.1", "--samples_per_plugin", "images=1000"]
+        with subprocess.Popen(command + options, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+            try:
+                printed = iter(server.stdout.readline, "")
+                yield next(found[0] for line in printed if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
+            finally:
+                server.terminate()
+
+    return serve

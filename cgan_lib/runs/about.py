@@ -72,8 +72,8 @@ def refuse_other_data(folder: Path, there: About, now: About) -> None:
 
 
 def pictures_folder(dataset: str, recipe: str, run: str) -> Path:
-    """Where the pictures of a run are written: output_images/<DATASET>/<recipe>/<run>."""
-    return home() / "output_images" / dataset.upper() / recipe / run
+    """Where the pictures of a run are written: output_images/<dataset>/<recipe>/<run>, as in `logs`."""
+    return home() / "output_images" / dataset / recipe / run
 
 
 def find_pictures(folder: Path, dataset: str, recipe: str) -> Path:
@@ -82,7 +82,8 @@ def find_pictures(folder: Path, dataset: str, recipe: str) -> Path:
     A run that lies elsewhere, since it was copied or `logs` is a link, has them in the course that is in use.
     """
     known = read_about(folder)
-    here = pictures_folder(dataset, recipe, known.run if known else folder.resolve().name)
+    name = known.run if known else folder.resolve().name
+    here, before = (pictures_folder(each, recipe, name) for each in (dataset, dataset.upper()))  # once in capitals
     courses = folder.absolute().parents[3:4]  # none, for a folder that is no part of a course
-    beside = [course / here.relative_to(home()) for course in courses]
-    return next((place for place in beside if place.is_dir()), here)
+    beside = [course / place.relative_to(home()) for course in courses for place in (here, before)]
+    return next((place for place in (*beside, here, before) if place.is_dir()), here)

@@ -1,9 +1,9 @@
 """What a run leaves behind to look at: TensorBoard curves and grids, PNG grids, and reading them back."""
 
 import io
+import time
 import warnings
 from contextlib import ExitStack, closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +13,19 @@ from torch import Tensor, nn
 
 from cgan_lib.data import ImageData
 from cgan_lib.files import png, write_atomically
+from cgan_lib.losses import LOSSES
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.paths import make_folder
 from cgan_lib.recipes import Recipe
+from cgan_lib.runs.board import described, experiment, layout, name_of, session_end, session_start, tag_of
 from cgan_lib.runs.events import EventFile
 from cgan_lib.sampling import generate, grid_inputs, real_grid, tile
 
-# Metrics that TensorBoard's HPARAMS tab shows for each run
-HPARAM_METRICS = (
-    *("score/fid", "score/coverage", "score/as_requested"),
-    *("loss/G", "loss/D", "gradient_norm/G", "gradient_norm/D", "images_per_second"),
-)
-
 
 class Logbook:
-    """Writes one run: scalars, graph and hyper-parameters to `folder`, grids to `folder/fake`, `/real` and PNG files.
+    """Writes one run: curves, grids, graph and hyper-parameters to TensorBoard's file in `folder`, grids to PNG files.
 
+    All are in one file, so that TensorBoard counts the run once.
     `step` is where the run stands. `UserError` when the disk takes no more: the run then goes on from its checkpoint.
     """
 
@@ -36,23 +33,24 @@ class Logbook:
         self.pictures = make_folder(pictures)
         self.recipe, self.data = recipe, data
         self.z, self.labels = grid_inputs(data.num_classes, recipe.latent_dim, recipe.seed)
-        with ExitStack() as opened:
-            self.curves, self.fake, self.real = (
-                opened.enter_context(closing(EventFile(place, step)))
-                for place in (folder, folder / "fake", folder / "real")
-            )
+        self._described: set[str] = set()
+        with ExitStack() as unless_ready:
+            self.events = unless_ready.enter_context(closing(EventFile(folder, step)))
             if step == 0:
                 _save_array(folder / "z_eval.npy", self.z)
                 _save_array(folder / "labels_eval.npy", self.labels)
-                self._write_hparams()
-            self._opened = opened.pop_all()
+                self._lay_out()
+            unless_ready.pop_all()
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Add one point to each curve."""
         from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.plugins.scalar import metadata
 
-        points = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
-        self.curves.add(step, summary=Summary(value=points))
+        points = [Summary.Value(tag=tag_of(name), simple_value=value) for name, value in values.items()]
+        for point in points:
+            self._describe(point, metadata, "DATA_CLASS_SCALAR")
+        self.events.add(step, summary=Summary(value=points))
 
     def grids(self, step: int, generator: ConditionalGenerator) -> tuple[Path, Tensor]:
         """Write fakes of the fixed latents and as many reals to TensorBoard and PNG; returns the fakes' PNG and images.
@@ -61,9 +59,9 @@ class Logbook:
         """
         fake = generate(generator, self.labels, z=self.z)
         real = real_grid(self.data, seed=step)
-        for kind, file, images in (("real", self.real, real), ("fake", self.fake, fake)):
+        for kind, images in (("real", real), ("fake", fake)):
             picture = tile(images)
-            file.add(step, summary=_image_summary("samples", picture))
+            self._add_picture(step, f"samples/{kind}", picture)
             path = self.pictures / f"{kind}_images_steps_{step:06d}.png"
             write_atomically(path, png(picture))
         return path, fake
@@ -88,27 +86,41 @@ class Logbook:
             graph, _ = graph_of(game, (self.z[:2].to(device), self.labels[:2].to(device)))
         generator.train(modes[0])
         discriminator.train(modes[1])
-        self.curves.add(0, graph_def=graph.SerializeToString())
+        self.events.add(0, graph_def=graph.SerializeToString())
 
     def close(self) -> None:
-        """Close the files."""
-        self._opened.close()
+        """Close the file."""
+        self.events.close()
 
-    def _write_hparams(self) -> None:
-        from torch.utils.tensorboard.summary import hparams
+    def finished(self, step: int) -> None:
+        """Note that the run has come to its end."""
+        self.events.add(step, summary=session_end(time.time()))
 
-        values = {k: v for k, v in asdict(self.recipe).items() if v is not None}
-        for summary in hparams(values, dict.fromkeys(HPARAM_METRICS, 0)):
-            self.curves.add(0, summary=summary)
+    def _lay_out(self) -> None:
+        """What TensorBoard keeps as it has first read it: which curves share a chart, and the hyper-parameters."""
+        for summary in (
+            layout(LOSSES[self.recipe.loss].probabilities),
+            experiment(self.recipe),
+            session_start(self.recipe, time.time()),
+        ):
+            self.events.add(0, summary=summary)
 
+    def _add_picture(self, step: int, tag: str, picture: Tensor) -> None:
+        """Add a picture uint8 (3,H,W)."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.plugins.image import metadata
 
-def _image_summary(tag: str, picture: Tensor) -> Any:
-    """A picture uint8 (3,H,W) as TensorBoard holds it."""
-    from tensorboard.compat.proto.summary_pb2 import Summary
+        _, height, width = picture.shape
+        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png(picture, scale=1))
+        value = Summary.Value(tag=tag, image=image)
+        self._describe(value, metadata, "DATA_CLASS_BLOB_SEQUENCE")
+        self.events.add(step, summary=Summary(value=[value]))
 
-    _, height, width = picture.shape
-    image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png(picture, scale=1))
-    return Summary(value=[Summary.Value(tag=tag, image=image)])
+    def _describe(self, value: Any, plugin: Any, data_class: str) -> None:
+        """Say what a tag means where this file has it for the first time: TensorBoard reads it there alone."""
+        if value.tag not in self._described:
+            self._described.add(value.tag)
+            value.metadata.CopyFrom(described(value.tag, plugin, data_class))
 
 
 def _save_array(path: Path, tensor: Tensor) -> None:
@@ -123,8 +135,9 @@ def read_scalars(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 1, "graph": 0, "tensors": 1})
     events.Reload()
-    curves: dict[str, Any] = {}
-    for name in events.Tags()["scalars"]:
-        points = events.Scalars(name)
-        curves[name] = (np.array([p.step for p in points]), np.array([p.value for p in points]))
-    return curves
+    points: dict[str, list[Any]] = {}
+    for tag in sorted(events.Tags()["scalars"]):  # what an older version wrote of a curve comes before the rest
+        points.setdefault(name_of(tag), []).extend(events.Scalars(tag))
+    return {
+        name: (np.array([p.step for p in each]), np.array([p.value for p in each])) for name, each in points.items()
+    }

@@ -79,6 +79,8 @@ class Loop:
             trainer.fit(self.until, self.after_step)
         if session.saved_at != session.step:
             self.save()
+        if session.step >= self.until:
+            self.logbook.finished(session.step)
 
     def after_step(self, metrics: dict[str, Tensor] | None) -> bool:
         """What a step is followed by; False ends the training."""

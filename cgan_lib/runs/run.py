@@ -40,7 +40,7 @@ class Run:
 
     @property
     def pictures(self) -> Path:
-        """output_images/<DATASET>/<recipe>/<run>; those of a copy are where those of the original are."""
+        """output_images/<dataset>/<recipe>/<run>; those of a copy are where those of the original are."""
         return find_pictures(self.folder, self.recipe.dataset, self.recipe.name)
 
     @property

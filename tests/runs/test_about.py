@@ -39,7 +39,7 @@ def linked(request, finished, home, tmp_path_factory, monkeypatch):
 
 def test_the_pictures_of_a_run_behind_a_link_are_in_the_course(linked, home):
     assert names(linked) == GRIDS
-    assert linked.pictures == home / "output_images" / "DIGITS" / "bce" / "ci"
+    assert linked.pictures == home / "output_images" / "digits" / "bce" / "ci"
 
 
 def test_training_behind_a_link_writes_into_the_course_alone(linked, home, tiny):
@@ -87,7 +87,7 @@ def test_a_copy_that_goes_on_takes_the_grids_along_and_leaves_the_original_as_it
     before = contents(finished.pictures), contents(finished.folder)
     copy = train("bce", run="copy", steps=42, **tiny)
     assert names(copy) == [*GRIDS, "fake_images_steps_000042.png"]
-    assert copy.pictures == home / "output_images" / "DIGITS" / "bce" / "copy"
+    assert copy.pictures == home / "output_images" / "digits" / "bce" / "copy"
     assert (contents(finished.pictures), contents(finished.folder)) == before
 
 
@@ -95,8 +95,17 @@ def test_a_course_that_was_moved_has_its_pictures_where_it_is_now(finished, home
     moved = tmp_path_factory.mktemp("new") / "course"
     shutil.copytree(home, moved)
     run = open_run(moved / finished.folder.relative_to(home))
-    assert run.pictures == moved / "output_images" / "DIGITS" / "bce" / "ci"
+    assert run.pictures == moved / "output_images" / "digits" / "bce" / "ci"
     assert names(run) == GRIDS
+
+
+def test_pictures_that_lie_under_capitals_as_they_once_did_are_found_and_taken_along(finished, home, tiny):
+    shutil.move(finished.pictures, home / "aside")
+    shutil.move(home / "aside", home / "output_images" / "DIGITS" / "bce" / "ci")
+    assert names(open_run(finished.folder)) == GRIDS
+    run = train("bce", steps=42, **tiny)
+    assert names(run) == [*GRIDS, "fake_images_steps_000042.png"]
+    assert run.pictures == home / "output_images" / "digits" / "bce" / "ci"
 
 
 def test_a_run_from_before_it_remembered_has_its_pictures_and_goes_on(finished, tiny):

@@ -27,7 +27,7 @@ def test_a_terminal_gets_pictures_ever_more_seldom_and_of_the_last_step_and_a_lo
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     train("bce", steps=5, grid_every=1, **tiny)
     printed = capsys.readouterr().out
-    assert [int(step) for step in re.findall(r"▀.*\nstep (\d): output_images/DIGITS/bce/ci/fake", printed)] == pictures
+    assert [int(step) for step in re.findall(r"▀.*\nstep (\d): output_images/digits/bce/ci/fake", printed)] == pictures
 
 
 @pytest.mark.parametrize("terminal", [True, False])

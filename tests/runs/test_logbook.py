@@ -1,6 +1,7 @@
 """What a run leaves behind, read by TensorBoard's own reader and by an image library."""
 
 import io
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -8,17 +9,17 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-from tensorboard.plugins.hparams.metadata import parse_experiment_plugin_data, parse_session_start_info_plugin_data
 from tensorboard.summary.writer import event_file_writer
 from torch import nn
 
 from cgan_lib import generate, load_generator, open_run
 from cgan_lib.data import ImageData
 from cgan_lib.files import png
+from cgan_lib.runs.board import tag_of
 from cgan_lib.runs.logbook import Logbook, read_scalars
 from cgan_lib.sampling import real_grid, tile
 
-TAGS = {
+CURVES = {
     "loss/G",
     "loss/D",
     "probability/D(x)",
@@ -49,10 +50,11 @@ def pixels(picture):
 
 def test_curves_have_a_point_at_every_rhythm_and_hold_what_their_names_say(finished):
     events, curves = reader(finished.folder), finished.history()
-    assert set(events.Tags()["scalars"]) == set(curves) == TAGS | SCORES
-    for tag, (steps, values) in curves.items():
-        assert steps.tolist() == ([20, 40] if tag in SCORES else list(range(5, 41, 5)))
-        assert values.tolist() == [point.value for point in events.Scalars(tag)]
+    assert set(curves) == CURVES | SCORES
+    assert set(events.Tags()["scalars"]) == {tag_of(name) for name in curves}
+    for name, (steps, values) in curves.items():
+        assert steps.tolist() == ([20, 40] if name in SCORES else list(range(5, 41, 5)))
+        assert values.tolist() == [point.value for point in events.Scalars(tag_of(name))]
         assert np.isfinite(values).all()
     assert curves["learning_rate/G"][1] == pytest.approx([finished.recipe.lr] * 8)
     assert (curves["images_per_second"][1] > 0).all()
@@ -63,27 +65,16 @@ def test_curves_have_a_point_at_every_rhythm_and_hold_what_their_names_say(finis
 
 
 def test_grids_are_in_tensorboard_as_fake_and_real(finished, digits):
+    events = reader(finished.folder)
+    assert sorted(events.Tags()["images"]) == ["samples/fake", "samples/real"]
     for kind in ("fake", "real"):
-        events = reader(finished.folder / kind)
-        assert events.Tags()["images"] == ["samples"]
-        assert [image.step for image in events.Images("samples")] == [0, 20, 40]
-        last = events.Images("samples")[-1].encoded_image_string
+        images = events.Images(f"samples/{kind}")
+        assert [image.step for image in images] == [0, 20, 40]
+        last = images[-1].encoded_image_string
         picture = np.asarray(Image.open(io.BytesIO(last)))
         large = np.asarray(Image.open(finished.pictures / f"{kind}_images_steps_000040.png"))
         assert np.array_equal(picture, large[::2, ::2])
     assert np.array_equal(picture, pixels(tile(real_grid(digits, seed=40))))
-
-
-def test_the_hparams_tab_shows_hyper_parameters_and_metrics_of_which_each_is_a_curve(finished):
-    plugin = reader(finished.folder).PluginTagToContent("hparams")
-    written = parse_session_start_info_plugin_data(plugin["_hparams_/session_start_info"]).hparams
-    assert written["lr"].number_value == finished.recipe.lr
-    assert written["batch_size"].number_value == 8
-    assert written["model"].string_value == "bce"
-    shown = [info.name.tag for info in parse_experiment_plugin_data(plugin["_hparams_/experiment"]).metric_infos]
-    assert {"score/fid", "score/coverage", "score/as_requested", "loss/G", "loss/D"} <= set(shown)
-    curves = finished.history()
-    assert all(curves[name][0][-1] == 40 for name in shown)  # the tab shows the last point
 
 
 def test_there_is_one_graph_of_both_networks(finished):
@@ -164,3 +155,20 @@ def test_points_after_the_step_where_a_run_resumes_are_dropped(home, finished, d
     steps, values = read_scalars(folder)["loss/G"]
     assert steps.tolist() == list(range(1, 31))
     assert values.tolist() == [*range(1, resumed_at + 1), *range(101 + resumed_at, 131)]
+
+
+def test_a_run_of_before_whose_curves_were_tags_goes_on_in_the_same_curves(home, finished, digits, monkeypatch):
+    folder = home / "logs" / "a" / "b" / "c"
+    with monkeypatch.context() as before:
+        before.setattr("cgan_lib.runs.logbook.tag_of", lambda name: name)
+        with closing(Logbook(folder, home / "pictures", finished.recipe, digits, step=0)) as logbook:
+            for step in range(1, 9):
+                logbook.scalars(step, {"gradient_norm/G": step, "probability/D(x)": step})
+    with closing(Logbook(folder, home / "pictures", finished.recipe, digits, step=6)) as logbook:
+        for step in (7, 8):
+            logbook.scalars(step, {"gradient_norm/G": -step, "probability/D(x)": -step})
+    curves = read_scalars(folder)
+    assert curves.keys() == {"gradient_norm/G", "probability/D(x)"}
+    for steps, values in curves.values():
+        assert steps.tolist() == list(range(1, 9))
+        assert values.tolist() == [1, 2, 3, 4, 5, 6, -7, -8]

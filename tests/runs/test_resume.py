@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from alike import assert_identical, newest_state
 
 from cgan_lib import UserError, load_generator, train
 from cgan_lib.cli import main
+from cgan_lib.runs.board import name_of
 from cgan_lib.runs.checkpoint import checkpoints
 from cgan_lib.runs.logbook import read_scalars
 
@@ -129,7 +129,7 @@ def test_killed_again_and_again_a_run_ends_bit_identical_to_an_uninterrupted_one
     assert_same_run(killed, whole)
     assert (newest_state(killed)["step"], newest_state(killed)["chosen_by"]) == (STEPS, SCORE[recipe])
     assert (killed / "best_generator.safetensors").is_file()
-    pictures = [home / "output_images" / "DIGITS" / recipe / "ci" for home in homes]
+    pictures = [home / "output_images" / "digits" / recipe / "ci" for home in homes]
     names = [sorted(path.name for path in folder.glob("*.png")) for folder in pictures]
     assert names[0] == names[1]
     for name in names[0]:
@@ -174,40 +174,33 @@ def test_a_killed_run_leaves_nothing_half_written(homes):
 
 
 @pytest.fixture(scope="module")
-def board(homes):
-    """A function: what a real TensorBoard server, with the data server that it chooses, answers to a request."""
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(homes[1] / "logs"), "--port", "0"]
-    options = ["--host", "127.0.0.1", "--samples_per_plugin", "images=1000"]
-    with subprocess.Popen(command + options, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
-        try:
-            printed = iter(server.stdout.readline, "")
-            address = next(found[0] for line in printed if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
-            direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def board(homes, tensorboard):
+    """A function: what a real TensorBoard answers to a request for the runs that were killed."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with tensorboard(homes[1] / "logs") as address:
 
-            def get(request: str, **parameters):
-                query = urllib.parse.urlencode(parameters)
-                with direct.open(f"{address}/data/plugin/{request}?{query}", timeout=30) as answer:
-                    return json.load(answer)
+        def get(request: str, **parameters):
+            query = urllib.parse.urlencode(parameters)
+            with direct.open(f"{address}/data/plugin/{request}?{query}", timeout=30) as answer:
+                return json.load(answer)
 
-            yield get
-        finally:
-            server.terminate()
+        yield get
 
 
 @pytest.mark.parametrize("recipe", ["bce", "dropout"])
 def test_tensorboard_shows_each_step_of_a_killed_run_once_and_in_order(board, recipe):
     run = f"digits/{recipe}/ci"
-    tags = wait_for(lambda: board("scalars/tags").get(run))
-    assert tags.keys() >= CURVES | SCORES
+    tags = {tag: name_of(tag) for tag in wait_for(lambda: board("scalars/tags").get(run))}
+    assert set(tags.values()) >= CURVES | SCORES
 
     def steps(tag):
         return [step for _, step, _ in board("scalars/scalars", run=run, tag=tag)]
 
     wait_for(lambda: steps("loss/G")[-1] == STEPS)  # it reads the files bit by bit
-    for tag in tags:
-        assert steps(tag) == steps_of(tag), tag
+    for tag, name in tags.items():
+        assert steps(tag) == steps_of(name), tag
     for kind in ("fake", "real"):
-        images = board("images/images", run=f"{run}/{kind}", tag="samples", sample=0)
+        images = board("images/images", run=run, tag=f"samples/{kind}", sample=0)
         assert [image["step"] for image in images] == list(range(0, STEPS + 1, 20))
 
 

@@ -22,7 +22,7 @@ from cgan_lib.runs.stop import SIGNALS, Stopped, stop_requests
 
 def test_a_run_lies_where_its_names_say_and_opens_as_it_ended(home, finished):
     assert finished.folder == home / "logs" / "digits" / "bce" / "ci"
-    assert finished.pictures == home / "output_images" / "DIGITS" / "bce" / "ci"
+    assert finished.pictures == home / "output_images" / "digits" / "bce" / "ci"
     assert [path.name for path in finished.grids] == [f"fake_images_steps_0000{n}.png" for n in ("00", "20", "40")]
     assert (finished.step, finished.generator.training) == (40, False)
     assert finished.seconds > 0
