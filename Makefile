@@ -29,7 +29,7 @@ $(BIN)/.installed: requirements.txt pyproject.toml
 	@touch $@
 
 lab: setup
-	@$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+	@$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 tensorboard: setup
 	@$(BIN)/tensorboard --logdir logs --samples_per_plugin images=1000
@@ -40,13 +40,14 @@ studio: setup
 
 # Run every notebook in the demo profile and store what it shows, without what must not be stored
 notebooks: setup
-	@$(BIN)/python tools/notebooks.py execute
+	@$(BIN)/python tools/notebooks.py
 
 # A folder for any static web host: the page, and a generator that runs in the visitor's browser.
 # make demo-site SOURCE=logs/mnist/bce/demo OUT=docs: another generator, another folder
 demo-site: setup
 	@$(BIN)/python tools/demo_site.py --source "$(or $(SOURCE),relativistic)" --out "$(or $(OUT),site)"
 
-# make colab REPO=owner/name: point the Colab badges and set-up cells at a repository
-colab: setup
-	@$(BIN)/python tools/notebooks.py colab "$(REPO)"
+# make colab REPO=owner/name: point the Colab badges and set-up cells at a repository; REPO=owner/name@branch for another
+# branch than main, REPO=none to take it out again
+colab:
+	@$(PYTHON) tools/colab.py "$(REPO)"

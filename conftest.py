@@ -11,6 +11,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, each must keep to a cor
     os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["CGAN_PROFILE"] = "ci"
 os.environ["CGAN_HOME"] = _home.name
+for name in ("NO_PROXY", "no_proxy"):  # what the tests start here is not asked for through a proxy
+    os.environ[name] = "127.0.0.1,localhost," + os.environ.get(name, "")
 if "CGAN_DATA" not in os.environ:  # MNIST that is here already need not be fetched
     for folder in (ROOT / "data", ROOT.parent / "shared" / "datasets"):
         if (folder / "MNIST").is_dir():

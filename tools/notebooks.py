@@ -1,14 +1,11 @@
-"""Keep the notebooks in order: run them and store what they show, or point them at a repository for Colab.
+"""Run the notebooks in the demo profile, from a clean home, and store what they show.
 
-python tools/notebooks.py execute [NAME …]      run in the demo profile, from a clean home, and store the outputs
-python tools/notebooks.py colab owner/name      stamp the repository into pyproject, badges and set-up cells
+python tools/notebooks.py [NAME …]      all of them, or those whose file name holds one of the names
 """
 
 import base64
 import io
 import os
-import re
-import signal
 import sys
 import tempfile
 import time
@@ -26,9 +23,6 @@ APP = (
 )  # what `make studio` shows: run like a notebook, but no part of the course
 WIDGET = "application/vnd.jupyter.widget-view+json"
 VISIBLE = 16  # of 255: how far a colour may be off before anybody sees it
-BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)|<!-- Colab badge: make colab REPO=owner/name -->")
-REPOSITORY_IN_CELL = re.compile(r'^REPO = ".*?"', re.MULTILINE)
-REPOSITORY_IN_PYPROJECT = re.compile(r'^repository = ".*?"', re.MULTILINE)
 
 
 def execute(names: list[str]) -> None:
@@ -37,28 +31,27 @@ def execute(names: list[str]) -> None:
     The app comes first: it opens the newest run, and is to show what is there without any.
     """
     chosen = [path for path in [APP, *NOTEBOOKS] if not names or any(name in path.name for name in names)]
+    if not chosen:
+        sys.exit(f"error: no notebook is called {', '.join(names)}.")
     with tempfile.TemporaryDirectory(prefix="cgan-notebooks-") as home:
         os.environ["CGAN_HOME"] = home
         os.environ.setdefault("CGAN_DATA", str(ROOT / "data"))
         os.environ.setdefault("CGAN_PROFILE", "demo")
-        try:
-            for path in chosen:
-                started = time.perf_counter()
-                notebook = nbformat.read(path, as_version=4)
-                client = NotebookClient(
-                    notebook,
-                    timeout=3600,
-                    kernel_name="python3",
-                    record_timing=False,
-                    store_widget_state=False,
-                    resources={"metadata": {"path": str(path.parent)}},
-                )
-                client.execute()
-                clean(notebook)
-                nbformat.write(notebook, path)
-                print(f"{path.name}: {time.perf_counter() - started:.0f} s")
-        finally:
-            _stop_tensorboards(home)
+        for path in chosen:
+            started = time.perf_counter()
+            notebook = nbformat.read(path, as_version=4)
+            client = NotebookClient(
+                notebook,
+                timeout=3600,
+                kernel_name="python3",
+                record_timing=False,
+                store_widget_state=False,
+                resources={"metadata": {"path": str(path.parent)}},
+            )
+            client.execute()
+            clean(notebook)
+            nbformat.write(notebook, path)
+            print(f"{path.name}: {time.perf_counter() - started:.0f} s")
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
@@ -99,43 +92,5 @@ def is_fleeting(output: nbformat.NotebookNode) -> bool:
     )
 
 
-def colab(repository: str) -> None:
-    """Write `owner/name` into pyproject.toml and every notebook; an empty name takes it out again."""
-    if repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
-        sys.exit(f"error: {repository!r} is no repository: make colab REPO=owner/name")
-    pyproject = ROOT / "pyproject.toml"
-    pyproject.write_text(REPOSITORY_IN_PYPROJECT.sub(f'repository = "{repository}"', pyproject.read_text()))
-    for path in NOTEBOOKS:
-        notebook = nbformat.read(path, as_version=4)
-        for cell in notebook.cells:
-            cell.source = BADGE.sub(badge(repository, path.name), cell.source)
-            cell.source = REPOSITORY_IN_CELL.sub(f'REPO = "{repository}"', cell.source)
-        nbformat.write(notebook, path)
-    print(f"{len(NOTEBOOKS)} notebooks point at {repository or 'no repository'}.")
-
-
-def badge(repository: str, name: str) -> str:
-    """The Colab badge of a notebook, or the comment that stands for it until the repository is known."""
-    if not repository:
-        return "<!-- Colab badge: make colab REPO=owner/name -->"
-    target = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{name}"
-    return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({target})"
-
-
-def _stop_tensorboards(home: str) -> None:
-    """End the TensorBoards that the notebooks started: a kernel leaves them running."""
-    from tensorboard import manager
-
-    for info in manager.get_all():
-        if home in info.logdir:
-            os.kill(info.pid, signal.SIGTERM)
-
-
 if __name__ == "__main__":
-    command, *rest = sys.argv[1:] or [""]
-    if command == "execute":
-        execute(rest)
-    elif command == "colab" and len(rest) == 1:
-        colab(rest[0])
-    else:
-        sys.exit(__doc__)
+    execute(sys.argv[1:])
