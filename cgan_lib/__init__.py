@@ -13,6 +13,7 @@ from cgan_lib.recipes import RECIPES, Recipe, get_recipe
 from cgan_lib.runs.run import Run, open_run
 from cgan_lib.runs.train import train
 from cgan_lib.sampling import generate
+from cgan_lib.version import __version__
 from cgan_lib.weights import load_generator, pretrained
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Recipe",
     "Run",
     "UserError",
+    "__version__",
     "evaluate",
     "export",
     "generate",

@@ -3,6 +3,7 @@
 import codecs
 import io
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -71,3 +72,22 @@ def quoted(path: str) -> str:
 def from_here(path: Path) -> str:
     """A path as other programs understand it: they know the working folder alone."""
     return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def program() -> str:
+    """What was typed to get here, `cgan` or `python -m cgan_lib`, so that advice can be typed too."""
+    called = Path(sys.argv[0])
+    return _typed(called) if called.stem == "cgan" else f"{_typed(Path(sys.executable))} -m cgan_lib"
+
+
+def neighbour(name: str) -> str:
+    """A command that was installed beside this Python, as it can be typed."""
+    beside = Path(sys.executable).parent
+    return _typed(Path(shutil.which(name, path=str(beside)) or name))
+
+
+def _typed(command: Path) -> str:
+    """The name of a command that the shell finds, else its path: an environment need not be activated."""
+    found = shutil.which(command.stem)
+    there = found is not None and os.path.normcase(os.path.abspath(found)) == os.path.normcase(command.absolute())
+    return command.stem if there or not command.is_file() else quoted(from_here(command.absolute()))

@@ -12,6 +12,7 @@ LIBRARY = ROOT / "cgan_lib"
 # From the ground up: a module imports from those before it, or from its own room. A new one takes its place here.
 ORDER = (
     *(
+        "version",
         "errors",
         "paths",
         "files",
@@ -25,7 +26,7 @@ ORDER = (
         "weights",
         "training",
     ),
-    *("figures", "evaluation", "runs", "studio", "publish", "service", "course", "console", "cli", "__main__"),
+    *("figures", "evaluation", "runs", "studio", "publish", "service", "course", "console", "commands", "cli", "__main__"),
 )
 FILES = sorted(path for path in LIBRARY.rglob("*.py") if path != LIBRARY / "__init__.py")
 MOST_LINES = 300

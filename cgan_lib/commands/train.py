@@ -1,0 +1,70 @@
+"""`cgan train`: its options are the fields of `Recipe`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+from tyro.conf import OmitArgPrefixes
+
+from cgan_lib.console import from_here, neighbour, program, quoted
+from cgan_lib.figures import WIDTH, draw_history, house_style
+from cgan_lib.paths import home, make_folder, short
+from cgan_lib.recipes import RECIPES, Recipe, get_recipe
+from cgan_lib.runs import Run, Stopped, train
+
+if TYPE_CHECKING:
+    OneOfTheRecipes = Recipe
+else:  # a subcommand each, so that the options have the recipe's values as defaults
+    OneOfTheRecipes = tyro.extras.subcommand_type_from_defaults(
+        RECIPES,
+        {name: f"{r.model}, {r.image_size}×{r.image_size}, loss {r.loss}, lr {r.lr:g}" for name, r in RECIPES.items()},
+        prefix_names=False,
+        sort_subcommands=False,
+    )
+
+
+def check_recipe(name: str = "-", /) -> None:
+    """One line with the nearest name, where tyro would list them all; options may come first."""
+    if not name.startswith("-"):
+        get_recipe(name)
+
+
+def command(
+    recipe: OmitArgPrefixes[OneOfTheRecipes], run: str | None = None, profile: str | None = None, device: str = "auto"
+) -> int:
+    """Train a recipe, or go on with its run: the same command resumes.
+
+    `train RECIPE --help` lists what it can change.
+
+    Args:
+        run: name of the run folder; default: the profile
+        profile: ci, demo or full; default: $CGAN_PROFILE or demo
+        device: auto (cuda, else mps, else cpu), or a device such as cuda:1
+    """
+    try:
+        result, code = train(recipe, run=run, profile=profile, device=device), 0
+    except Stopped as stop:
+        result, code = stop.run, 128 + stop.signal
+    folder, classes = quoted(short(result.folder)), range(min(result.generator.config["num_classes"], 10))
+    board = f"{neighbour('tensorboard')} --logdir {quoted(from_here(home() / 'logs'))}"
+    print(f"\n{result.step} steps in {result.seconds:.0f} s of training")
+    if result.grids:
+        print(f"  sample grid   {short(result.grids[-1])}")
+    print(f"  loss curves   {short(_save_curves(result))}")
+    print(f"  run folder    {folder}")
+    print(f"  TensorBoard   {board} --samples_per_plugin images=1000")
+    print(f"  make images   {program()} generate {folder} --labels {' '.join(map(str, classes))} --out images.png")
+    print(f"  measure it    {program()} evaluate {folder}")
+    return code
+
+
+@house_style()
+def _save_curves(run: Run) -> Path:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, 3.2))
+    draw_history(figure.subplots(1, 3), run.history())
+    figure.suptitle(f"{run.recipe.name}: {run.step} steps, {run.seconds:.0f} s")
+    path = make_folder(run.pictures) / "curves.png"
+    figure.savefig(path)
+    return path
