@@ -126,7 +126,7 @@ def test_a_signal_lets_it_finish_what_is_under_way(number, capfd):
 def served(monkeypatch):
     """What the command would have served, in place of doing so."""
     calls = []
-    monkeypatch.setattr("cgan_lib.cli.serve", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr("cgan_lib.commands.serve.serve", lambda *arguments: calls.append(arguments))
     return calls
 
 
