@@ -1,8 +1,12 @@
 """A real Chromium. What a page logs as an error, and every request that leaves this machine, fails the test."""
 
 import os
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -33,6 +37,22 @@ def browser() -> Iterator:
         chromium = running.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="module")
+def service():
+    """Address of the real service, in a process of its own."""
+    command = [sys.executable, "-m", "cgan_lib", "serve", "relativistic", "--port", "0"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        first = process.stdout.readline()
+        address = re.search(r"http://[\w.:]+", first)
+        assert address, f"the service said {first!r}"
+        yield address.group() + "/"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
 
 
 @pytest.fixture

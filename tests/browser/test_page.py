@@ -1,21 +1,16 @@
 """The page of the service in a real browser; what the demo site adds is in test_site.py."""
 
-import base64
 import io
 import json
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from drawn_page import canvas, opened, pixels, press, settled, share_read, slide, sown
 from PIL import Image
 
 from cgan_lib import generate, load_generator
-from cgan_lib.evaluation.classifier import load_classifier, read
 from cgan_lib.studio.latent import directions
 from cgan_lib.studio.view import View
 
@@ -41,88 +36,8 @@ window.fetch = async (url, options) => {
 
 
 @pytest.fixture(scope="module")
-def service():
-    """Address of the real service, in a process of its own."""
-    command = [sys.executable, "-m", "cgan_lib", "serve", SOURCE, "--port", "0"]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    try:
-        first = process.stdout.readline()
-        address = re.search(r"http://[\w.:]+", first)
-        assert address, f"the service said {first!r}"
-        yield address.group() + "/"
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-
-
-@pytest.fixture(scope="module")
 def generator():
     return load_generator(SOURCE)
-
-
-def settled(page):
-    """Wait until the picture is that of the newest state."""
-    page.wait_for_selector("main[data-state=ready]")
-
-
-def opened(page, address, pixels=True):
-    page.goto(address)
-    settled(page)
-    if pixels:
-        page.click("#pixels")
-    return page
-
-
-def press(page, *keys):
-    for key in keys:
-        page.keyboard.press(key)
-    settled(page)
-
-
-def slide(page, slider, key, times=1):
-    page.locator(f"#{slider}").focus()
-    press(page, *[key] * times)
-
-
-def sown(page, seed):
-    page.fill("#seed", str(seed))
-    page.locator("#seed").blur()
-    settled(page)
-
-
-def canvas(page) -> np.ndarray:
-    """What is seen in the picture, grey: (height, width)."""
-    address = page.evaluate("document.getElementById('picture').toDataURL()")
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("L"))
-
-
-def pixels(page, size=1) -> list[torch.Tensor]:
-    """The images as drawn by the generator, from a picture that shows pixels: each uint8 (1, 28, 28)."""
-    times = 1120 // (28 * size)
-    step = 28 * times + 3
-    expected = 28 * times * size + 3 * (size - 1)
-    red = page.evaluate(
-        """([times, size, step]) => {
-        const picture = document.getElementById("picture"), { width, height } = picture, middle = times >> 1;
-        const { data } = picture.getContext("2d").getImageData(0, 0, width, height);
-        const red = [width, height];
-        for (let tile = 0; tile < size * size; tile++) {
-            const left = step * (tile % size), top = step * Math.floor(tile / size);
-            for (let y = 0; y < 28; y++) for (let x = 0; x < 28; x++)
-                red.push(data[4 * ((top + y * times + middle) * width + left + x * times + middle)]);
-        }
-        return red;
-    }""",
-        [times, size, step],
-    )
-    assert red[:2] == [expected, expected]
-    return list(torch.tensor(red[2:], dtype=torch.uint8).view(-1, 1, 28, 28))
-
-
-def share_read(images, labels) -> float:
-    _, logits = read(load_classifier("mnist"), torch.stack(images))
-    return (logits.argmax(1) == torch.tensor(labels)).float().mean().item()
 
 
 # --- what is drawn
@@ -163,7 +78,7 @@ def test_enlarging_keeps_greys_and_slopes(page, service):
     for look in ("strokes", "greys"):
         flat, slope = page.evaluate(
             """async (look) => {
-            const { enlarged, neighbours, LOOKS } = await import("./studio.js");
+            const { enlarged, neighbours, LOOKS } = await import("./picture.js");
             return [() => 77, (p) => 8 * (p % 28)].map((grey) => {
                 const plane = Uint8ClampedArray.from({ length: 784 }, (_, p) => grey(p));
                 return [...enlarged(plane, 28, 10, neighbours(28, 10, LOOKS[look])).subarray(280 * 140, 280 * 141)];
@@ -252,7 +167,7 @@ def test_what_is_no_seed_is_not_asked_for(page, service):
     (image,) = pixels(page)
     for wrong in ("", "-3", "1.5", "99999999999"):
         sown(page, wrong)
-        assert page.input_value("#seed") == "1"
+        assert page.input_value("#seed") == "426"
         assert torch.equal(pixels(page)[0], image)
 
 
@@ -272,7 +187,7 @@ def test_it_says_what_is_drawn(page, service):
     assert page.get_by_role("img").get_attribute("aria-label") == "Drawn: an 8, 5% of the way to a 3"
     assert page.locator("#share").get_attribute("aria-valuetext") == "5 %"
     press(page, "g")
-    assert page.inner_text("#caption") == "16 different 8s, 5% of the way to a 3 · seed 1"
+    assert page.inner_text("#caption") == "16 different 8s, 5% of the way to a 3 · seed 426"
 
 
 def test_nothing_becomes_itself(page, service):
@@ -286,7 +201,7 @@ def test_the_picture_is_saved_as_it_is_seen(page, service, tmp_path):
     opened(page, service)
     with page.expect_download() as download:
         page.click("#download")
-    assert download.value.suggested_filename == "3_seed1.png"
+    assert download.value.suggested_filename == "3_seed426_relativistic.png"
     download.value.save_as(tmp_path / "saved.png")
     assert np.array_equal(np.asarray(Image.open(tmp_path / "saved.png").convert("L")), canvas(page))
 
@@ -306,7 +221,9 @@ def test_on_a_phone_nothing_sticks_out_and_the_picture_stays_in_sight(open_page,
     top = page.locator("#picture").bounding_box()
     assert 0 <= top["y"] < 100
     assert top["height"] == pytest.approx(top["width"], abs=1)
-    sizes = page.evaluate("[...document.querySelectorAll('#digits button, .row button')].map((b) => b.offsetHeight)")
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('#digits button, #draw-part .row button')].map((b) => b.offsetHeight)"
+    )
     assert min(sizes) >= 36  # large enough for a finger
 
 
@@ -335,14 +252,14 @@ def test_there_is_never_more_than_one_request_and_the_newest_state_wins(page, se
     for key in "0123456789":
         page.keyboard.press(key)
     page.locator("#move-0").focus()
-    for _ in range(40):
+    for _ in range(20):
         page.keyboard.press("ArrowRight")
     settled(page)
     calls = page.evaluate("calls")
     assert calls["most"] == 1
-    assert calls["all"] < 20  # of 51 states
+    assert calls["all"] < 20  # of 31 states
     assert calls["asked"][-1]["value"] == 9
-    assert calls["asked"][-1]["moves"][0] == pytest.approx(4)
+    assert calls["asked"][-1]["moves"][0] == pytest.approx(2)
     assert page.get_by_role("img").get_attribute("aria-label") == "Drawn: a 9"
 
 

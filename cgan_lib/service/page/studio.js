@@ -201,9 +201,7 @@ async function begin() {
     byId("about").textContent = "";
     main.dataset.state = "error";
     for (const part of document.querySelectorAll("fieldset")) part.disabled = true; // there is nothing to change
-    tell(new Trouble(location.protocol === "file:"
-      ? "A browser lets no file read others: start python -m http.server in this folder, and open the address it prints."
-      : `This page could not be set up (${error.message}).`), () => location.reload());
+    tell(new Trouble(`This page could not be set up (${error.message}).`), () => location.reload());
   }
 }
 
