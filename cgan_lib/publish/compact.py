@@ -1,6 +1,6 @@
 """A generator's ONNX file made small for the page: a description of its steps, and its weights as halves."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from cgan_lib.publish.onnx import INPUTS, OUTPUT, runtime
 
 COUNT = 7  # images of the pass that finds the shapes: as an axis, it is no other number of the network
 HALF_MAX = 65504.0
-SAME_NUMBERS = {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze"}  # other shapes of what is in memory anyway
+# Other shapes of what is in memory anyway; and a choice, which is made beforehand
+SAME_NUMBERS = {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Where"}
 NAMES = {"Relu": "LeakyRelu", "MatMul": "Gemm"}  # operators that are another one with some of its numbers
 
 Shape = tuple[int, ...]
@@ -73,11 +74,11 @@ def compact(path: str | Path) -> Compact:
     result = Compact(sizes=[int(np.prod(shapes[name])) for name in INPUTS])
     numbers = {name: number for number, name in enumerate(INPUTS)}  # of values, by their names in the graph
     for node in steps:
-        inputs = [name for name in node.input if name in numbers]
+        inputs = _read(node, constants)
         if node.op_type in SAME_NUMBERS:
             numbers[node.output[0]] = numbers[inputs[0]]
             continue
-        about, weights = _described(_Node(node, constants, shapes, inputs))
+        about, weights = DESCRIBED[node.op_type](_Node(node, constants, shapes, inputs))
         numbers[node.output[0]] = len(result.sizes)
         result.sizes.append(int(np.prod(shapes[node.output[0]])))
         step = {"op": NAMES.get(node.op_type, node.op_type), "from": [numbers[name] for name in inputs]}
@@ -99,19 +100,34 @@ def _constants(graph: Any) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _path(graph: Any, constants: Iterable[str]) -> list[Any]:
+def _path(graph: Any, constants: Mapping[str, NDArray[Any]]) -> list[Any]:
     """The nodes between inputs and output, in order; not those that only reckon with shapes."""
     made_by = {name: node for node in graph.node for name in node.output}
     wanted, needed = [OUTPUT], set()
     while wanted:
         name = wanted.pop()
-        if name in needed or name in constants or name not in made_by:
+        if name in needed or name not in made_by:
             continue
         needed.add(name)
-        node = made_by[name]
-        several = node.op_type in ("Add", "Concat")  # of the others, only the first input is an image
-        wanted += node.input if several else node.input[:1]
+        wanted += _read(made_by[name], constants)
     return [node for node in graph.node if node.output[0] in needed]
+
+
+def _read(node: Any, constants: Mapping[str, NDArray[Any]]) -> list[str]:
+    """The inputs of a node that are values, not parameters."""
+    if node.op_type not in {*DESCRIBED, *SAME_NUMBERS}:
+        raise _lacking(f"the operator {node.op_type}")
+    if node.op_type == "Where":  # as lerp is written: the condition is known
+        if node.input[0] not in constants:
+            raise _lacking("Where with a condition that is not constant")
+        return [node.input[1 if constants[node.input[0]].all() else 2]]
+    if node.op_type in ("Add", "Sub", "Mul", "Concat"):
+        return [name for name in node.input if name not in constants]
+    return list(node.input[:1])
+
+
+def _lacking(what: str) -> UserError:
+    return UserError(f"{what} is not in network.js, which draws on the page: add it there.")
 
 
 def _shapes(model: Any, names: Iterable[str]) -> dict[str, Shape]:
@@ -142,7 +158,6 @@ class _Node:
         self.parameters = [constants.get(name) for name in node.input]  # None for what is not known beforehand
         self.input, self.output = shapes[inputs[0]], shapes[node.output[0]]
         self.same_shapes = all(shapes[name] == self.output for name in inputs)
-        self.complete = all(name in inputs or name in constants or not name for name in node.input)
 
     def weight(self, number: int, size: int = 0) -> NDArray[np.float32]:
         """A parameter as float32; zeros (size,) where it is left out."""
@@ -151,14 +166,7 @@ class _Node:
 
     def need(self, right: bool, what: str) -> None:
         if not right:
-            raise UserError(f"{self.op} with {what} is not in network.js, which draws on the page: add it there.")
-
-
-def _described(node: _Node) -> tuple[dict[str, Any], Weights]:
-    """What the operator of a node needs to know, and its weights."""
-    if node.op not in DESCRIBED:
-        raise UserError(f"the operator {node.op} is not in network.js, which draws on the page: add it there.")
-    return DESCRIBED[node.op](node)
+            raise _lacking(f"{self.op} with {what}")
 
 
 def _linear(node: _Node) -> tuple[dict[str, Any], Weights]:
@@ -201,9 +209,15 @@ def _clip(node: _Node) -> tuple[dict[str, Any], Weights]:
     return {"low": low, "high": high}, {}
 
 
-def _add(node: _Node) -> tuple[dict[str, Any], Weights]:
+def _two(node: _Node) -> tuple[dict[str, Any], Weights]:
     node.need(len(node.inputs) == 2 and node.same_shapes, "a constant, or two shapes")
     return {}, {}
+
+
+def _factor(node: _Node) -> tuple[dict[str, Any], Weights]:
+    factors = [value for value in node.parameters if value is not None]
+    node.need(len(node.inputs) == 1 and factors[0].size == 1, "anything but one number")
+    return {"factor": float(factors[0])}, {}
 
 
 def _concat(node: _Node) -> tuple[dict[str, Any], Weights]:
@@ -218,7 +232,8 @@ def _resize(node: _Node) -> tuple[dict[str, Any], Weights]:
     return {"input": node.input, "output": node.output}, {}
 
 
-DESCRIBED = {
+# For each operator: from its node, what network.js needs to know about it, and its weights
+DESCRIBED: dict[str, Callable[[_Node], tuple[dict[str, Any], Weights]]] = {
     "Gemm": _linear,
     "MatMul": _linear,
     "Conv": _convolution,
@@ -229,7 +244,9 @@ DESCRIBED = {
     "LeakyRelu": lambda node: ({"alpha": node.options.get("alpha", 0.01)}, {}),
     "Tanh": lambda node: ({}, {}),
     "Clip": _clip,
-    "Add": _add,
+    "Add": _two,
+    "Sub": _two,
+    "Mul": _factor,
     "Concat": _concat,
     "Resize": _resize,
 }

@@ -30,7 +30,7 @@ function evenRows(matrix, rows, inner) {
   return larger;
 }
 
-/** For each place of a kernel, and then each place of the grid that it moves over: the pixel it meets, or -1 outside. */
+/** For each place of a kernel, then each place of the grid that it moves over: the pixel it meets, or -1 outside. */
 function meetings([gridHeight, gridWidth], [height, width], { kernel, strides, pads }) {
   const places = [];
   for (let ky = 0; ky < kernel[0]; ky++) for (let kx = 0; kx < kernel[1]; kx++) {
@@ -147,6 +147,8 @@ const OPERATORS = {
   },
 
   Add: () => ([x, y], out) => { for (let i = 0; i < x.length; i++) out[i] = x[i] + y[i]; },
+  Sub: () => ([x, y], out) => { for (let i = 0; i < x.length; i++) out[i] = x[i] - y[i]; },
+  Mul: elementwise(({ factor }) => (value) => factor * value),
 
   Concat: () => (inputs, out) => {
     let at = 0;
