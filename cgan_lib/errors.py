@@ -1,7 +1,8 @@
 """One exception for every mistake in the input, whose message names the fix."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 JOINERS = "\u200c\u200d"  # inside words of Persian or Hindi, and emoji; no terminal obeys them
@@ -34,3 +35,14 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return UserError(f"unknown {kind} {name!r}: {hint}There are: {', '.join(known)}.")
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Around imports that only an extra of this package brings: a `UserError` that names it where they are missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("cgan_lib"):
+            raise
+        raise UserError(f'{error.name} is missing: pip install "cgan_lib[{extra}]".') from error

@@ -12,7 +12,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from cgan_lib.errors import UserError
+from cgan_lib.errors import UserError, needs
 from cgan_lib.files import first_line, write_atomically
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.models.limits import check_finite
@@ -54,11 +54,9 @@ def export_onnx(
             ]
         ),
     }
-    try:
+    with needs("onnx"):
         content = _with_metadata(_convert(frozen), facts)
         difference = _difference(frozen, content)
-    except ImportError as error:
-        raise UserError(f"{error.name} is missing, which ONNX files need: pip install onnx onnxruntime.") from error
     if not difference <= TOLERANCE:  # NaN is wrong too
         raise UserError(
             f"the ONNX file would draw other images (by up to {difference:.2g} in [-1, 1]): nothing was written. "
