@@ -34,9 +34,9 @@ WARM_UP = 3.0  # seconds
 
 
 @contextmanager
-def service(source: str) -> Iterator[tuple[subprocess.Popen, int]]:
+def service(source: str, *options: str) -> Iterator[tuple[subprocess.Popen, int]]:
     """The service as a second process, on a port that is free: its process and port, once it listens."""
-    command = [sys.executable, "-m", "cgan_lib", "serve", source, "--port", "0"]
+    command = [sys.executable, "-m", "cgan_lib", "serve", source, "--port", "0", *options]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:

@@ -28,6 +28,7 @@ BATCH = 4
 MAX_WAITING = 2048  # images asked for and not there yet; while there are so many, requests are turned away
 RETRY_AFTER = 1  # seconds
 FAILED = "internal error: the log of the service says more"
+STOPPED = "the service has stopped"
 
 
 class Picture(NamedTuple):
@@ -38,7 +39,7 @@ class Picture(NamedTuple):
     height: int
 
 
-@dataclass
+@dataclass(eq=False)
 class _Job:
     wanted: ImageRequest
     seed: int
@@ -63,7 +64,8 @@ class Batcher:
 
     def __init__(self, generator: ConditionalGenerator, directions: Sequence[Direction], max_waiting: int):
         self.generator, self.directions, self.max_waiting = generator, directions, max_waiting
-        self.jobs: deque[_Job] = deque()
+        self.jobs: deque[_Job] = deque()  # that no pass has taken yet
+        self.unanswered: set[_Job] = set()
         self.any_jobs = asyncio.Event()
         self.waiting = self.passes = self.images = 0
 
@@ -74,12 +76,14 @@ class Batcher:
             raise HTTPException(503, message, {"Retry-After": str(RETRY_AFTER)})
         job = _Job(wanted, seed, request, asyncio.get_running_loop().create_future())
         self.waiting += job.count
+        self.unanswered.add(job)
         self.jobs.append(job)
         self.any_jobs.set()
         try:
             return await job.done
         finally:
             self.waiting -= job.count
+            self.unanswered.discard(job)
 
     async def run(self) -> None:
         """Work until cancelled; a pass that fails fails only those who were in it."""
@@ -135,6 +139,8 @@ async def batching(
         worker.cancel()
         with suppress(asyncio.CancelledError):
             await worker
+        for job in batcher.unanswered:
+            job.answer(HTTPException(503, STOPPED))
 
 
 def _filled(rows: Tensor) -> Tensor:
@@ -143,8 +149,11 @@ def _filled(rows: Tensor) -> Tensor:
 
 
 async def _dropped(job: _Job) -> bool:
-    if not job.done.done() and await job.request.is_disconnected():
-        job.answer(ClientDisconnect())
+    try:
+        if not job.done.done() and await job.request.is_disconnected():
+            job.answer(ClientDisconnect())
+    except Exception as error:  # of its connection, or of what the app is mounted in: nobody else's
+        job.answer(error)
     return job.done.done()
 
 

@@ -1,29 +1,25 @@
-"""What is held off before the app sees it: heads without end, clients that are slow, hosts that are not ours."""
+"""What is held off before the app sees it: heads without end, clients that are slow, connections without number."""
 
 import asyncio
 import json
-import re
-import socket
-from collections.abc import Sequence
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import Any
 
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-
-from cgan_lib.errors import UserError, shown
 
 MAX_HEAD = 64 * 1024  # bytes of a request that are not its body: head, what frames the chunks, trailers
 SLICE = 16 * 1024  # bytes that are parsed before they are counted
 READ_SECONDS = 10.0  # from the first byte of a request, or from the connection, to the end of its body
 WRITE_SECONDS = 60.0  # in which a client has to take what was sent
-HOST = re.compile(r"(?:\[([\da-fA-F:.]+)\]|([\w.-]+))(?::\d+)?")  # of an address with or without a port
+IDLE_SECONDS = 5  # after an answer, until the next request begins
+MAX_CONNECTIONS = 400  # open at once and answered; a process may often open no more than 1,024 files
+MAX_REFUSED = 200  # open beside them, which are answered 503; those beyond are closed at once
 
 REASONS = {
     408: f"the request was not there after {READ_SECONDS:.0f} s",
     431: f"the head of the request has more than {MAX_HEAD} bytes",
+    503: f"{MAX_CONNECTIONS} connections are open: try again in {IDLE_SECONDS} s",
 }
 
 
@@ -31,19 +27,28 @@ class Connection(HttpToolsProtocol):
     """uvicorn's connection, in which heads have an end, and requests and answers a time in which they have to pass.
 
     uvicorn has such a limit for heads with h11 alone, which answers a fifth fewer requests a second, and no time limit.
+    Its limit of connections (`limit_concurrency`) refuses those that are open already, too, and keeps any number of
+    those that say nothing.
     """
 
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
+        self.timeout_keep_alive = IDLE_SECONDS
         self.beside_body = 0  # bytes
+        self.surplus = False  # whether it is one of those that are answered 503
         self.reading: asyncio.TimerHandle | None = None
         self.writing: asyncio.TimerHandle | None = None
         self.current: RequestResponseCycle | None = None  # that is answered, while `cycle` is the last that has come
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it
-        """A client that says nothing has to go too."""
+        """A client that says nothing has to go too, and one that takes nothing, however little waits for it."""
         super().connection_made(transport)
-        self._expect_request()
+        transport.set_write_buffer_limits(0)  # `pause_writing` as soon as anything waits, `resume_writing` at nothing
+        self.surplus = len(self.connections) > MAX_CONNECTIONS
+        if len(self.connections) > MAX_CONNECTIONS + MAX_REFUSED:
+            transport.abort()
+        else:
+            self._expect_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
@@ -89,7 +94,7 @@ class Connection(HttpToolsProtocol):
             self._expect_request()
 
     def pause_writing(self) -> None:
-        """So much was sent and not taken that nothing more is sent."""
+        """Not all that was sent was taken, and nothing more is sent until it is."""
         super().pause_writing()
         self.writing = self.loop.call_later(WRITE_SECONDS, self._abort)
 
@@ -101,7 +106,7 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self.current = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, _too_many if self.surplus else app)
 
     def _answering(self) -> bool:
         """Whether a request that has come whole is being answered."""
@@ -143,60 +148,7 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
 
-class KnownHosts:
-    """ASGI middleware: 421 for requests to a host that is not this one, such as a page's name that now leads here.
-
-    Known are localhost, the `host` that is listened on and the `others`; when that is the whole network, this machine's
-    name and any address too, since only names can be led elsewhere. "*" among the others: every host.
-    """
-
-    def __init__(self, app: ASGIApp, host: str, others: Sequence[str] = ()):
-        self.app, self.every = app, "*" in others
-        self.addresses = is_everywhere(host)
-        machine = socket.gethostname()
-        own = (machine, f"{machine}.local") if self.addresses else ()
-        self.names = {_plain(name) for name in ("localhost", "127.0.0.1", "::1", host, *own, *others)}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what asks for a known host."""
-        if scope["type"] == "http" and not self._knows(scope):
-            message = "this service is not known by that name: whoever starts it can add it, --allow-host NAME"
-            await JSONResponse({"detail": message}, 421, {"Connection": "close"})(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
-    def _knows(self, scope: Scope) -> bool:
-        if self.every:
-            return True
-        asked = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-        found = [match[1] or match[2] for host in asked if (match := HOST.fullmatch(host))]
-        return len(asked) == len(found) == 1 and (
-            (name := _plain(found[0])) in self.names or (self.addresses and _is_address(name))
-        )
-
-
-def check_hosts(names: Sequence[str]) -> None:
-    """`UserError` for what cannot be the name of a host."""
-    for name in names:
-        if name != "*" and not _is_address(name) and not re.fullmatch(r"[\w.-]+", name):
-            raise UserError(
-                f"--allow-host {shown(name)} must be a name alone, such as digits.example.org, or '*' for every name."
-            )
-
-
-def is_everywhere(host: str) -> bool:
-    """Whether listening there is listening on every address, as written: 0.0.0.0 or ::."""
-    return _is_address(host) and ip_address(host).is_unspecified
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _plain(name: str) -> str:
-    """One spelling of a name or an address."""
-    return str(ip_address(name)) if _is_address(name) else name.lower().removesuffix(".")
+async def _too_many(*connection: Any) -> None:
+    """The ASGI app of those who are one too many."""
+    headers = {"Retry-After": str(IDLE_SECONDS), "Connection": "close"}
+    await JSONResponse({"detail": REASONS[503]}, 503, headers)(*connection)

@@ -11,8 +11,10 @@ import uvicorn
 
 from cgan_lib.errors import UserError
 from cgan_lib.models.layers import ConditionalGenerator
+from cgan_lib.service.address import BelowPath, KnownHosts, check_hosts, is_everywhere, shared_with
 from cgan_lib.service.app import create_app
-from cgan_lib.service.guard import Connection, KnownHosts, check_hosts, is_everywhere
+from cgan_lib.service.guard import Connection
+from cgan_lib.service.real import real_sheet
 
 GRACE = 10  # seconds that requests under way have left when the service is stopped
 
@@ -23,21 +25,24 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     allow_hosts: Sequence[str] = (),
+    allow_origins: Sequence[str] = (),
+    root_path: str = "",
 ) -> None:
     """Serve a generator until Ctrl-C or SIGTERM, then finish what is under way; `port` 0 takes one that is free.
 
     Prints one line with the address. Belongs into the main thread of a process of its own: sets how many threads torch
-    uses. It answers requests to localhost, to `host` and to `allow_hosts`, see `KnownHosts`. `UserError` when it cannot
-    listen there.
+    uses. It answers requests to localhost, to `host` and to `allow_hosts`, see `KnownHosts`; pages of `allow_origins`
+    may ask from a browser; a proxy may put it below `root_path`. `UserError` when it cannot listen there.
     """
     check_hosts(allow_hosts)
+    app = BelowPath(shared_with(create_app(generator, name, real=real_sheet(generator)), allow_origins), root_path)
     listener = _listen(host, port)
     torch.set_num_threads(max((os.cpu_count() or 1) - 1, 1))  # the event loop needs a core too
     config = uvicorn.Config(
-        KnownHosts(create_app(generator, name), host, allow_hosts),
+        KnownHosts(app, host, allow_hosts),
         http=Connection,
         ws="none",
-        log_level="warning",
+        log_level="error",  # what clients do wrong is no news
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE,

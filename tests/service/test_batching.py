@@ -218,3 +218,41 @@ def test_a_request_that_is_cancelled_during_its_pass_stops_nobody_else(gated):
         return [answer.status_code for answer in await asyncio.gather(staying, ask(client))]
 
     assert together(app, scenario) == [200, 200]
+
+
+def test_who_waits_when_it_stops_is_told_so(gated):
+    generator, app = gated
+
+    async def run():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
+            async with app.router.lifespan_context(app):
+                tasks = [ask(client), ask(client)]
+                await until_waiting(client, 2)
+                threading.Timer(0.2, generator.gate.set).start()  # a pass is not broken off
+            answers = [*await asyncio.gather(*tasks), await ask(client)]
+            return [(answer.status_code, answer.json()["detail"]) for answer in answers]
+
+    *waited, late = asyncio.run(run())
+    assert waited == 2 * [(503, "the service has stopped")]
+    assert late[0] == 503
+
+
+def test_a_connection_that_raises_an_error_fails_its_own_request_alone(gated, caplog):
+    """As one in a middleware of an app that this one is mounted in."""
+    generator, app = gated
+    messages = [{"type": "http.request", "body": b'{"value": 1}', "more_body": False}]
+
+    async def receive():
+        return messages.pop()  # `IndexError` when it is asked for more
+
+    async def scenario(client):
+        tasks = [ask(client)]
+        await until_waiting(client, 1)
+        failing = asyncio.ensure_future(post(app, receive))
+        await until_waiting(client, 2)
+        generator.gate.set()
+        with pytest.raises(IndexError):
+            await failing
+        return [answer.status_code for answer in await asyncio.gather(*tasks, ask(client))]
+
+    assert together(app, scenario) == [200, 200]

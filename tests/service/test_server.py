@@ -131,16 +131,17 @@ def served(monkeypatch):
 
 
 def test_the_command_serves_a_run_under_the_name_of_its_recipe(finished, served):
-    assert main(["serve", str(finished.folder), "--host", "0.0.0.0", "--allow-host", "a.org", "*"]) == 0
+    more = ["--allow-host", "a.org", "b.org", "--allow-host", "c.org", "--allow-origin", "*", "--root-path", "/digits"]
+    assert main(["serve", str(finished.folder), "--host", "0.0.0.0", *more]) == 0
     ((generator, *rest),) = served
-    assert rest == ["bce", "0.0.0.0", 8000, ("a.org", "*")]
+    assert rest == ["bce", "0.0.0.0", 8000, ("a.org", "b.org", "c.org"), ("*",), "/digits"]
     assert torch.equal(generate(generator, [1]), generate(finished.generator, [1]))
 
 
 def test_the_command_tells_nobody_where_a_file_lies(finished, served):
     (file,) = finished.folder.glob("best_generator.safetensors")
     assert main(["serve", str(file)]) == 0
-    assert served[0][1:] == ("best_generator", "127.0.0.1", 8000, ())
+    assert served[0][1:] == ("best_generator", "127.0.0.1", 8000, (), (), "")
 
 
 def test_where_it_cannot_listen_it_says_so_in_a_line(capsys):
