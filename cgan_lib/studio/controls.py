@@ -1,28 +1,82 @@
-"""How the controls of the studio look, and the picture that stands in for a widget where there are none."""
+"""How the controls of the studio look and what they are called, and the picture that stands in for a widget."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-import ipywidgets as widgets
+from cgan_lib.errors import needs
 
-WIDTH = "32em"  # of the controls: beside the pictures also in a notebook with its side bar open
+with needs("notebooks"):
+    import anywidget
+    import ipywidgets as widgets
+    import traitlets
+    from IPython.display import display
+
+WIDTH = "36em"  # of the controls: beside the pictures also in a notebook with its side bar open
+ROOM = Path(__file__).parent
+ROOT = "cgan-studio"  # the class in which studio.css and names.js find what is ours
 
 
-class WithStrip(widgets.Widget):
-    """A widget that leaves a picture, `strip()` as PNG, where widgets cannot be shown: GitHub, or a closed kernel."""
+class Picture(anywidget.AnyWidget):
+    """A PNG with a description; nothing is shown while there is none."""
+
+    _esm = ROOM / "picture.js"
+    value = traitlets.Bytes().tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+    side = traitlets.Int().tag(sync=True)
+    """pixels of its width"""
+
+
+class Names(anywidget.AnyWidget):
+    """Shows nothing: gives the controls around it names and states for those who hear the page."""
+
+    _esm = ROOM / "names.js"
+    _css = ROOM / "studio.css"
+
+
+class Room(widgets.Box):
+    """A widget of ours around others.
+
+    Where widgets cannot be shown, on GitHub or with the kernel closed, it leaves a picture: `strip()`, as PNG.
+    """
+
+    def __init__(self, children: Sequence[widgets.Widget], **options: Any):
+        super().__init__([*children, Names()], **options)
+        self.add_class(ROOT)
 
     def strip(self) -> bytes:
         """The picture that stands in for the widget."""
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        bundle = super()._repr_mimebundle_(**options)
-        return bundle | {"text/plain": repr(self), "image/png": self.strip()}
+        """What ipywidgets 8 is shown by."""
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        return {
+            "text/plain": repr(self),
+            "application/vnd.jupyter.widget-view+json": view,
+            "image/png": self.strip(),
+        }
+
+    def _ipython_display_(self, **options: Any) -> None:
+        """What ipywidgets 7 is shown by, which Colab has."""
+        if hasattr(widgets.Widget, "_repr_mimebundle_"):
+            raise NotImplementedError  # and IPython goes on to the other way
+        display(self._repr_mimebundle_(), raw=True)
+
+
+def beside() -> widgets.Layout:
+    """Side by side, where there is room."""
+    return widgets.Layout(flex_flow="row wrap", grid_gap="0 12px")
+
+
+def row(*children: widgets.Widget) -> widgets.Box:
+    """Controls side by side, where there is room."""
+    return widgets.Box(children, layout=widgets.Layout(flex_flow="row wrap"))
 
 
 def narrow() -> dict[str, Any]:
     """Options of a control that is half as wide as a slider."""
-    return dict(layout=widgets.Layout(width="15.9em"), style={"description_width": "4.2em"})
+    return dict(layout=widgets.Layout(width="17.9em"), style={"description_width": "4.2em"})
 
 
 def chooser(description: str, options: list[str]) -> widgets.Dropdown:
@@ -30,16 +84,23 @@ def chooser(description: str, options: list[str]) -> widgets.Dropdown:
     return widgets.Dropdown(options=options, description=description, **narrow())
 
 
-def button(description: str, icon: str) -> widgets.Button:
+def button(description: str, icon: str, **options: Any) -> widgets.Button:
     """Something that happens once."""
-    return widgets.Button(description=description, icon=icon, layout=widgets.Layout(width="7em"))
+    return widgets.Button(description=description, icon=icon, layout=widgets.Layout(width="8em"), **options)
 
 
 def slider(description: str, low: float, high: float, step: float, readout_format: str = ".1f") -> widgets.Widget:
     """A number from `low` to `high`; a whole one with the format d."""
     kind = widgets.IntSlider if readout_format == "d" else widgets.FloatSlider
-    look = dict(layout=widgets.Layout(width=WIDTH), style={"description_width": "12.5em"})
+    look = dict(layout=widgets.Layout(width=WIDTH), style={"description_width": "16.5em"})
     return kind(min=low, max=high, step=step, description=description, readout_format=readout_format, **look)
+
+
+def message(text: str = "") -> widgets.HTML:
+    """A line that is read out when it changes."""
+    line = widgets.HTML(text)
+    line.add_class("cgan-message")
+    return line
 
 
 def class_buttons(description: str, names: Sequence[str]) -> widgets.ToggleButtons:
@@ -56,9 +117,9 @@ def offer(buttons: widgets.ToggleButtons, names: Sequence[str]) -> None:
         chosen = buttons.value or 0
         buttons.options = options
         buttons.value = min(chosen, len(names) - 1)
-        buttons.style.button_width = f"{max(map(len, names)) * 0.6 + 2}em"
+        buttons.style.button_width = button_width(names)
 
 
-def square(side: int) -> widgets.Layout:
-    """A layout of so many pixels along each side."""
-    return widgets.Layout(width=f"{side}px", height=f"{side}px")
+def button_width(names: Sequence[str]) -> str:
+    """As wide as the longest name needs."""
+    return f"{max(map(len, names)) * 0.6 + 2}em"

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cgan_lib.figures import as_png, draw_grid, house_style
+from cgan_lib.figures import WIDTH, as_png, draw_grid, house_style
 from cgan_lib.files import png
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.sampling import blend, generate, latents, tile, truncate
@@ -58,6 +59,14 @@ def picture(generator: ConditionalGenerator, view: View, directions: Sequence[Di
     return tile(images, columns) if view.count > 1 else images[0].expand(3, -1, -1)
 
 
+def described(view: View, class_names: Sequence[str], name: str) -> str:
+    """A picture of a view by the generator `name` in words, for those who do not see it."""
+    what = class_names[view.label]
+    if view.toward is not None and view.t > 0:
+        what = f"{what} on its way to {class_names[view.toward]}, {view.t:.0%}"
+    return f"{f'{view.count} images' if view.count > 1 else 'image'} of {what}, drawn by {name}"
+
+
 def walks(
     generator: ConditionalGenerator, view: View, directions: Sequence[Direction], columns: int = STRIP_COLUMNS
 ) -> tuple[Tensor, list[str]]:
@@ -89,10 +98,18 @@ def strip(generator: ConditionalGenerator, view: View, directions: Sequence[Dire
     """The rows of `walks` with their names, as PNG."""
     from matplotlib.figure import Figure
 
-    images, names = walks(generator, view, directions)
-    figure = Figure(figsize=(8.5, 0.5 + 0.66 * len(names)))
-    draw_grid(figure.subplots(), images, names, f"{name}: what the sliders do", STRIP_COLUMNS)
+    rows = max(len(directions) + (view.toward is not None), 1)
+    figure = Figure(figsize=(WIDTH, 0.5 + 0.74 * rows), layout="compressed")
+    draw_walks(figure.subplots(), generator, view, directions, f"{name}: what the sliders do")
     return as_png(figure)
+
+
+def draw_walks(
+    axes: Any, generator: ConditionalGenerator, view: View, directions: Sequence[Direction], title: str
+) -> None:
+    """Draw the rows of `walks` with their names into matplotlib axes."""
+    images, names = walks(generator, view, directions)
+    draw_grid(axes, images, [name.replace(", ", ",\n") for name in names], title, STRIP_COLUMNS)
 
 
 def enlarged(picture: Tensor, side: int) -> bytes:

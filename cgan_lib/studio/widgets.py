@@ -5,24 +5,39 @@ keeps only the newest place of the slider.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
-import ipywidgets as widgets
 from torch import Tensor
 
-from cgan_lib.errors import UserError
+from cgan_lib.errors import UserError, needs
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.paths import home, short
 from cgan_lib.runs.source import open_source
 from cgan_lib.sampling import check_labels
-from cgan_lib.studio.controls import WithStrip, button, chooser, class_buttons, narrow, offer, slider, square
+from cgan_lib.studio.controls import (
+    Picture,
+    Room,
+    beside,
+    button,
+    chooser,
+    class_buttons,
+    message,
+    narrow,
+    offer,
+    row,
+    slider,
+)
 from cgan_lib.studio.latent import SLIDERS, Direction, Found, slider_directions
-from cgan_lib.studio.view import REACH, View, enlarged, picture, strip
+from cgan_lib.studio.view import REACH, View, described, enlarged, picture, strip
 from cgan_lib.weights import pretrained
+
+with needs("notebooks"):
+    import ipywidgets as widgets
 
 SIDE = 280  # pixels of the picture on the screen
 SIDE_OF_TWO = 200
@@ -30,6 +45,7 @@ MAX_ROWS = 6
 NO_TRUNCATION = 3.0  # at this end of the slider, nothing is cut off
 NOTHING = "nothing"
 BEST_SHIPPED = "relativistic"
+FIRST_SEED = 426  # whose first latent is a plain handwriting, as the page has it
 
 
 @dataclass
@@ -45,32 +61,32 @@ class Model:
         return slider_directions(self.generator)
 
 
-class Studio(WithStrip, widgets.HBox):
+class Studio(Room):
     """Sliders beside a picture that follows them; `view` is what they say, and `picture` what is shown."""
 
     def __init__(self, model: Model, names: list[str], label: int = 3, z: Tensor | None = None):
         self.models = {model.name: model}
-        self.shown: list[tuple[Model, widgets.Image]] = []
+        self.shown: list[tuple[Model, Picture]] = []
         self.start, self.problem, self.waiting = z, "", False
         names = [model.name, *(name for name in names if name != model.name)]
         self.model, self.beside = chooser("model", names), chooser("beside", [NOTHING, *names])
         self.label, self.toward = (class_buttons(what, model.generator.class_names) for what in ("class", "becomes"))
         self.label.value, self.toward.value = label, (label + 5) % len(model.generator.class_names)
         self.t = slider("how far", 0, 1, 0.05, ".2f")
-        self.moves = [slider("", -REACH, REACH, 0.25) for _ in range(SLIDERS)]
+        self.moves = [slider("", -REACH, REACH, 0.1) for _ in range(SLIDERS)]
         self.truncation = slider("truncation (3: none)", 0.2, NO_TRUNCATION, 0.1)
         self.rows = slider("rows", 1, MAX_ROWS, 1, "d")
-        self.seed = widgets.BoundedIntText(0, min=0, max=2**31 - 1, description="seed", **narrow())
+        self.seed = widgets.BoundedIntText(FIRST_SEED, min=0, max=2**31 - 1, description="seed", **narrow())
         self.another, self.reset = button("another", "random"), button("reset", "undo")
-        self.message, self.caption, self.other_caption = (widgets.HTML() for _ in range(3))
-        self.picture, self.other = (widgets.Image(format="png", layout=square(SIDE)) for _ in range(2))
-        self.pictures = widgets.HBox()
+        self.message, self.caption, self.other_caption = message(), widgets.HTML(), widgets.HTML()
+        self.picture, self.other = Picture(), Picture()
+        self.pictures = widgets.Box(layout=beside())
         self._center()
         self._changed_model()
         self._listen()
-        top, bottom = widgets.HBox([self.model, self.beside]), widgets.HBox([self.seed, self.another, self.reset])
+        top, bottom = row(self.model, self.beside), row(self.seed, self.another, self.reset)
         controls = widgets.VBox([top, *self._controls(), bottom, self.message])
-        super().__init__([self.pictures, controls], layout=widgets.Layout(flex_flow="row wrap", grid_gap="12px"))
+        super().__init__([self.pictures, controls], layout=beside())
 
     @property
     def generator(self) -> ConditionalGenerator:
@@ -85,10 +101,14 @@ class Studio(WithStrip, widgets.HBox):
     @property
     def view(self) -> View:
         """What the widgets ask for."""
-        fits = self.start is not None and len(self.start) == self.generator.config["latent_dim"]
+        return self._view_of(self.generator)
+
+    def _view_of(self, generator: ConditionalGenerator) -> View:
+        """The same for another generator: a start of another length than its latents it cannot use."""
+        fits = self.start is not None and len(self.start) == generator.config["latent_dim"]
         return View(
             label=self.label.value,
-            toward=self.toward.value if self.generator.mixes else None,
+            toward=self.toward.value if generator.mixes else None,
             t=self.t.value,
             moves=tuple(move.value for move in self.moves),
             seed=self.seed.value,
@@ -132,7 +152,7 @@ class Studio(WithStrip, widgets.HBox):
         try:
             self.shown = [(self._opened(name), image) for name, image in chosen if name != NOTHING]
         except UserError as error:  # the last ones that could be read stay
-            self.problem = self.message.value = f"<b>{error}</b>"
+            self.problem = self.message.value = f"<b>{escape(str(error))}</b>"
             return
         self.problem = ""
         self._name_sliders()
@@ -144,32 +164,33 @@ class Studio(WithStrip, widgets.HBox):
                 offer(buttons, self.generator.class_names)
 
     def _name_sliders(self) -> None:
-        for number, move in enumerate(self.moves, start=1):
-            there = number <= len(self.directions)
+        """Each model moves along its own directions: with two, a slider says what it does to the one | to the other."""
+        for number, move in enumerate(self.moves):
+            there = [model.directions[number] for model, _ in self.shown if number < len(model.directions)]
             move.layout.display = None if there else "none"
-            move.description = self.directions[number - 1].label(number) if there else ""
+            names = " | ".join(dict.fromkeys(direction.name for direction in there))
+            move.description = there[0].label(number + 1) if len(there) == 1 else f"{number + 1} · {names}"
 
     def _arrange_pictures(self) -> None:
-        side = SIDE if len(self.shown) == 1 else SIDE_OF_TWO
         captions = [self.caption, self.other_caption][: len(self.shown)]
         for caption, (model, image) in zip(captions, self.shown, strict=True):
-            caption.value = f"<b>{model.name}</b>"
-            image.layout.width = image.layout.height = f"{side}px"
+            caption.value = f"<b>{escape(model.name)}</b>"
+            image.side = SIDE if len(self.shown) == 1 else SIDE_OF_TWO
         images = [image for _, image in self.shown]
         self.pictures.children = [widgets.VBox(pair) for pair in zip(captions, images, strict=True)]
 
     def _redraw(self, change: Any = None) -> None:
         if self.waiting:
             return
-        view, message = self.view, self.problem
+        problem = self.problem
         for model, image in self.shown:
+            view = self._view_of(model.generator)
             try:
-                if model.generator.config["latent_dim"] != self.generator.config["latent_dim"]:
-                    raise UserError(f"{model.name} has latents of another length: choose it as the model.")
-                image.value = enlarged(picture(model.generator, view, self.directions), SIDE)
+                image.value = enlarged(picture(model.generator, view, model.directions), SIDE)
+                image.alt = described(view, model.generator.class_names, model.name)
             except UserError as error:
-                message = message or f"<b>{error}</b>"
-        self.message.value = message
+                problem = problem or f"<b>{escape(str(error))}</b>"
+        self.message.value = problem
 
     @contextmanager
     def _together(self) -> Iterator[None]:
@@ -199,19 +220,18 @@ class Studio(WithStrip, widgets.HBox):
 
 
 def explore(
-    generator: ConditionalGenerator | str | Path | None = None, *, label: int = 3, z: Tensor | None = None
+    generator: ConditionalGenerator | str | Path = BEST_SHIPPED, *, label: int = 3, z: Tensor | None = None
 ) -> Studio:
     """Sliders that draw, beside a picture that follows them; the last line of a notebook cell shows them.
 
-    `generator`: a network, a run folder, or anything that `load_generator` reads (default: your newest run, else the
-    best one shipped); the widget lets you choose another. `z` (latent_dim,): where to start, such as from
-    `find_latent`. `UserError` for a label that is no class or a `z` of another shape.
+    `generator`: a network, a run folder, or anything that `load_generator` reads; the widget lets you choose another,
+    your newest runs first. `z` (latent_dim,): where to start, such as from `find_latent`. `UserError` for a label that
+    is no class or a `z` of another shape.
     """
     _enable_in_colab()
     names = sources()
-    if generator is None or isinstance(generator, (str, Path)):
-        runs = [name for name in names if name not in pretrained()]
-        model = _first_that_opens([*runs, BEST_SHIPPED] if generator is None else [str(generator)])
+    if isinstance(generator, (str, Path)):
+        model = _open(str(generator))
     else:
         model = Model(f"this {type(generator).__name__}", generator)
     config = model.generator.config
@@ -226,14 +246,6 @@ def sources() -> list[str]:
     runs = {path.parents[1] for path in (home() / "logs").glob("*/*/*/checkpoints/*.pt")}
     newest_first = sorted(runs, key=lambda folder: folder.stat().st_mtime, reverse=True)
     return [short(folder) for folder in newest_first] + pretrained()
-
-
-def _first_that_opens(names: list[str]) -> Model:
-    """The first of `names` that can be read: a run may have no checkpoint yet, or be of another version."""
-    for name in names[:-1]:
-        with suppress(UserError):
-            return _open(name)
-    return _open(names[-1])
 
 
 def _open(name: str) -> Model:

@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 from cgan_lib import UserError, generate, load_data, load_generator
 from cgan_lib.studio import finder as module
-from cgan_lib.studio.finder import ANY_DIGIT, Finder, draw_and_find, like_mnist, read_digit
+from cgan_lib.studio.finder import ANY_DIGIT, SMALL_SIDE, Finder, draw_and_find, like_mnist, read_digit
 from cgan_lib.studio.latent import find_latent
 from cgan_lib.studio.view import enlarged
 from cgan_lib.studio.widgets import explore
@@ -59,7 +59,7 @@ def test_a_drawing_is_found_and_the_studio_starts_there(seven):
     assert error < 8
     assert "Drawn as a 7" in finder.message.value
     assert f"{error:.1f} of 255" in finder.message.value
-    assert finder.drawn.value == enlarged(framed.expand(3, -1, -1), 140)
+    assert finder.drawn.value == enlarged(framed.expand(3, -1, -1), SMALL_SIDE)
     assert difference(finder.nearest.value, shown) < 1
     assert difference(studio.picture.value, shown) < 1
 
@@ -95,15 +95,6 @@ def test_where_nothing_is_drawn_a_message_says_so_and_nothing_moves(finder, pixe
     assert not finder.find.disabled
 
 
-def test_a_digit_that_the_model_does_not_have_gets_a_message(finder, seven):
-    finder.studio.toward.value = 0
-    finder.studio.model.value = "few.safetensors"
-    finder.pad.pixels = seven.flatten().tolist()
-    finder.find.click()
-    assert "label 7 is no class" in finder.message.value
-    assert finder.studio.view.start is None
-
-
 def test_a_model_in_colour_gets_a_message(seven):
     finder = Finder(explore(small(channels=3)))
     finder.pad.pixels = seven.flatten().tolist()
@@ -111,17 +102,78 @@ def test_a_model_in_colour_gets_a_message(seven):
     assert "the image must be uint8 (3, H, W)" in finder.message.value
 
 
-def test_clear_empties_the_pad(finder, seven):
+def test_an_empty_pad_takes_away_what_was_found(finder, seven):
     finder.pad.pixels = seven.flatten().tolist()
-    finder.clear.click()
-    assert finder.pad.pixels == []
+    finder.find.click()
+    assert finder.drawn.value.startswith(b"\x89PNG")
+    assert finder.nearest.alt == "7: nearest it can draw"
+    finder.pad.pixels = []  # what *clear* does, in the browser
+    assert (finder.drawn.value, finder.nearest.value, finder.found) == (b"", b"", None)
+    assert "Draw a digit" in finder.message.value
+    assert {caption.value for caption in finder.captions} == {""}
 
 
-def test_a_finder_leaves_a_picture_too(finder):
+def test_another_model_takes_away_what_was_found_too(finder, seven):
+    finder.pad.pixels = seven.flatten().tolist()
+    finder.find.click()
+    finder.studio.model.value = "two.safetensors"
+    assert (finder.nearest.value, finder.found) == (b"", None)
+
+
+def test_a_finder_leaves_a_picture_too(finder, seven):
     bundle = finder._repr_mimebundle_()
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == finder.model_id
     assert bundle["text/plain"] == "Finder(one.safetensors)"
-    assert bundle["image/png"].startswith(b"\x89PNG")
+    assert bundle["image/png"] == finder.studio.strip()
+    finder.pad.pixels = seven.flatten().tolist()
+    finder.find.click()
+    assert finder.strip() != finder.studio.strip()
+
+
+def test_a_drawing_that_is_given_is_looked_for_and_the_picture_shows_it_beside_what_was_found(seven, monkeypatch):
+    grids = []
+    monkeypatch.setattr(module, "draw_grid", lambda axes, images, *rest, **options: grids.append(images))
+    finder = draw_and_find("relativistic", drawing=seven[None])
+    assert torch.tensor(finder.pad.pixels).view(28, 28).equal(seven.int())
+    finder.strip()
+    assert torch.equal(grids[0], torch.stack([like_mnist(seven), finder.found.image]))
+    assert finder.found.label == 7
+    assert finder.found.error < 8
+
+
+@pytest.mark.parametrize("drawing", [torch.zeros(28, 28), torch.zeros(3, 28, 28, dtype=torch.uint8)])
+def test_a_drawing_of_another_kind_is_an_error(drawing):
+    with pytest.raises(UserError, match=r"a drawing must be uint8 \(28, 28\), got"):
+        draw_and_find(small(), drawing=drawing)
+
+
+@pytest.mark.parametrize("dataset", ["fashion", ""])
+def test_what_draws_other_things_than_a_classifier_reads_is_never_read_as_a_digit(seven, dataset):
+    generator = small()
+    generator.dataset = dataset
+    finder = Finder(explore(generator))
+    assert ANY_DIGIT not in dict(finder.label.options)
+    assert finder.label.value == 0
+    with pytest.raises(UserError, match="say which class the drawing is"):
+        read_digit(like_mnist(seven), dataset)
+
+
+def test_any_is_offered_as_long_as_the_model_draws_what_can_be_read(finder):
+    finder.label.value = 4
+    finder.studio.model.value = "few.safetensors"  # of no data set that is known
+    assert [name for name, _ in finder.label.options] == list("0123")
+    assert finder.label.value == 0
+    finder.studio.model.value = "one.safetensors"
+    assert [name for name, _ in finder.label.options] == [ANY_DIGIT, *"0123456789"]
+
+
+def test_each_data_set_is_read_by_its_own_classifier(monkeypatch, seven):
+    asked = []
+    original = module.load_classifier
+    monkeypatch.setattr(module, "load_classifier", lambda name: (asked.append(name), original(name))[1])
+    for dataset in ("digits", "mnist"):
+        read_digit(like_mnist(seven), dataset)
+    assert asked == ["digits", "mnist"]
 
 
 # --- drawings

@@ -134,7 +134,7 @@ def test_a_strip_is_a_png_that_shows_what_the_sliders_do(generator, monkeypatch)
         with Image.open(io.BytesIO(strip(generator, view, DIRECTIONS, "mine"))) as image:
             assert image.format == "PNG"
             sizes.append(image.size)
-    assert sizes[0][0] == sizes[1][0] == 850
+    assert sizes[0][0] == sizes[1][0] == 950
     assert sizes[1][1] > sizes[0][1] + 50  # one row more
     _, images, names, title, columns = calls[1]
     expected_images, expected_names = walks(generator, VIEW, DIRECTIONS, columns)

@@ -4,9 +4,11 @@ import io
 import os
 import statistics
 import time
+from dataclasses import replace
 
 import pytest
 import torch
+from IPython.core.formatters import DisplayFormatter
 from networks import small
 from PIL import Image
 from torch import nn
@@ -14,10 +16,11 @@ from torch import nn
 from cgan_lib import UserError, generate, load_generator, pretrained
 from cgan_lib.paths import short
 from cgan_lib.sampling import latents
+from cgan_lib.studio import controls
 from cgan_lib.studio import widgets as module
-from cgan_lib.studio.latent import Found
+from cgan_lib.studio.latent import Found, slider_directions
 from cgan_lib.studio.view import View, enlarged, picture
-from cgan_lib.studio.widgets import NO_TRUNCATION, NOTHING, SIDE, Model, Studio, explore, sources
+from cgan_lib.studio.widgets import FIRST_SEED, NO_TRUNCATION, NOTHING, SIDE, Model, Studio, explore, sources
 from cgan_lib.weights import save_generator
 from cgan_lib.weights.foreign import ForeignGenerator
 
@@ -38,14 +41,15 @@ def pictures(monkeypatch) -> list[View]:
 
 
 def expected_picture(studio: Studio, name: str | None = None) -> bytes:
-    return enlarged(picture(load_generator(name or studio.model.value), studio.view, studio.directions), SIDE)
+    generator = load_generator(name or studio.model.value)
+    return enlarged(picture(generator, studio.view, slider_directions(generator)), SIDE)
 
 
 # --- sliders and buttons
 
 
 def test_a_studio_starts_in_the_middle_with_a_picture(studio):
-    assert studio.view == View(label=3, toward=8, t=0, moves=(0, 0, 0, 0), seed=0, truncation=None, count=1)
+    assert studio.view == View(label=3, toward=8, t=0, moves=(0, 0, 0, 0), seed=FIRST_SEED, truncation=None, count=1)
     assert studio.picture.value == expected_picture(studio)
     with Image.open(io.BytesIO(studio.picture.value)) as shown:
         assert shown.size == (SIDE, SIDE)
@@ -60,11 +64,11 @@ def test_every_control_changes_the_picture_and_draws_it_once(studio, pictures, c
     widget = getattr(studio, control) if control in CONTROLS else studio.moves[control]
     before, view = studio.picture.value, studio.view
     pictures.clear()
-    widget.value = CONTROLS.get(control, -3.0)
+    widget.value = CONTROLS.get(control, -1.5)
     assert len(pictures) == 1
     assert studio.picture.value == expected_picture(studio) != before
     assert studio.view != view
-    widget.value = CONTROLS.get(control, -3.0)  # once more
+    widget.value = CONTROLS.get(control, -1.5)  # once more
     assert len(pictures) == 1
 
 
@@ -93,10 +97,10 @@ def test_sliders_are_named_after_the_directions_in_their_order(studio):
 def test_another_takes_the_next_seed(studio, pictures):
     before = studio.picture.value
     studio.another.click()
-    assert (studio.view.seed, len(pictures)) == (1, 1)
+    assert (studio.view.seed, len(pictures)) == (FIRST_SEED + 1, 1)
     assert studio.picture.value != before
     studio.another.click()
-    assert studio.view.seed == 2
+    assert studio.view.seed == FIRST_SEED + 2
 
 
 def test_reset_goes_back_to_the_middle_and_draws_once_but_keeps_class_and_seed(studio, pictures):
@@ -108,7 +112,7 @@ def test_reset_goes_back_to_the_middle_and_draws_once_but_keeps_class_and_seed(s
     studio.reset.click()
     assert len(pictures) == 1
     assert studio.picture.value == start
-    assert studio.view == View(label=3, toward=8, moves=(0, 0, 0, 0))
+    assert studio.view == View(label=3, toward=8, moves=(0, 0, 0, 0), seed=FIRST_SEED)
     studio.label.value, studio.seed.value = 5, 7
     studio.reset.click()
     assert (studio.view.label, studio.view.seed) == (5, 7)
@@ -116,7 +120,7 @@ def test_reset_goes_back_to_the_middle_and_draws_once_but_keeps_class_and_seed(s
 
 def test_a_studio_goes_to_what_was_found_and_draws_once(studio, pictures):
     z = latents(1, 6, seed=30)[0]
-    studio.moves[1].value, studio.rows.value = 3.0, 2
+    studio.moves[1].value, studio.rows.value = 1.5, 2
     pictures.clear()
     (image,) = generate(studio.generator, [6], z=z[None])
     studio.go_to(Found(z, 6, image, 0.0))
@@ -148,7 +152,7 @@ def test_a_picture_follows_a_slider_without_a_wait():
     times = []
     for number in range(20):
         started = time.process_time()
-        studio.moves[0].value = -4 + 0.25 * number
+        studio.moves[0].value = -2 + 0.2 * number
         times.append(time.process_time() - started)
     assert statistics.median(times) < 0.2  # twenty times what it takes
 
@@ -181,31 +185,42 @@ def test_models_are_read_and_their_directions_found_once(studio, monkeypatch):
 
 
 def test_a_second_model_stands_beside_the_first_and_follows_too(studio, pictures):
-    width = studio.picture.layout.width
+    width = studio.picture.side
     studio.beside.value = "two.safetensors"
     assert len(pictures) == 2
     assert len(studio.pictures.children) == 2
     assert "two" in studio.other_caption.value
-    assert studio.picture.layout.width == studio.other.layout.width != width
+    assert studio.picture.side == studio.other.side < width
     before = studio.picture.value, studio.other.value
-    studio.moves[2].value = 4.0
+    studio.moves[2].value = 2.0
     for name, shown, old in zip(("one", "two"), (studio.picture, studio.other), before, strict=True):
-        assert shown.value == expected_picture(studio, f"{name}.safetensors") != old  # in the directions of the model
+        assert shown.value == expected_picture(studio, f"{name}.safetensors") != old  # each along its own directions
     studio.beside.value = NOTHING
     pictures.clear()
     studio.label.value = 0
     assert len(pictures) == len(studio.pictures.children) == 1
-    assert studio.picture.layout.width == width
+    assert studio.picture.side == width
 
 
-def test_a_second_model_with_other_latents_gets_a_message_and_the_first_goes_on(studio):
-    studio.beside.value = "long.safetensors"
-    assert "long.safetensors has latents of another length" in studio.message.value
-    studio.label.value = 9
-    assert studio.picture.value == expected_picture(studio)
-    assert "another length" in studio.message.value
+def test_with_a_second_model_a_slider_says_what_it_does_to_the_one_and_to_the_other():
+    studio = explore("relativistic")
+    studio.beside.value = "bce"
+    names = zip(*([direction.name for direction in model.directions] for model, _ in studio.shown), strict=True)
+    for number, (move, (one, other)) in enumerate(zip(studio.moves, names, strict=True), start=1):
+        assert move.description == (f"{number} · {one}" if one == other else f"{number} · {one} | {other}")
+    assert studio.moves[0].description == "1 · leaning right"
     studio.beside.value = NOTHING
+    assert studio.moves[1].description == studio.directions[1].label(2)
+
+
+def test_a_second_model_may_have_latents_of_another_length(studio):
+    studio.start = latents(1, 6, seed=30)[0]
+    studio.beside.value = "long.safetensors"
     assert studio.message.value == ""
+    assert torch.equal(studio.view.start, studio.start)
+    long = load_generator("long.safetensors")
+    beginning = replace(studio.view, start=None)  # one of its own length
+    assert studio.other.value == enlarged(picture(long, beginning, slider_directions(long)), SIDE)
 
 
 def test_a_second_model_with_fewer_classes_gets_a_message_until_the_class_is_one_of_them(studio):
@@ -281,11 +296,13 @@ def test_sources_are_the_runs_newest_first_and_then_what_is_shipped(home):
     assert explore().model.value == "relativistic"  # none of them can be read
 
 
-def test_the_default_is_the_newest_run_and_without_one_the_best_that_is_shipped(finished):
+def test_the_best_that_is_shipped_is_shown_first_and_your_runs_are_offered_beside_it(finished):
     studio = explore()
-    assert studio.model.value == short(finished.folder)
-    assert studio.model.options == (short(finished.folder), *pretrained())
+    assert studio.model.value == "relativistic"
+    others = [name for name in pretrained() if name != "relativistic"]
+    assert studio.model.options == ("relativistic", short(finished.folder), *others)
     assert studio.beside.options == (NOTHING, *studio.model.options)
+    studio.model.value = short(finished.folder)
     assert torch.equal(generate(studio.generator, [3]), generate(finished.generator, [3]))
 
 
@@ -317,19 +334,32 @@ def test_what_is_no_generator_is_an_error():
         explore("logs/mnist/bce/never")
 
 
-def test_a_notebook_keeps_a_picture_of_the_view_beside_the_widget(studio, monkeypatch):
-    calls = []
+@pytest.mark.parametrize("version", [7, 8])
+def test_a_notebook_keeps_a_picture_of_the_view_beside_the_widget(studio, monkeypatch, version):
+    """ipywidgets 8 is shown by a bundle, 7 (on Colab) shows itself: both ways lead to the same bundle."""
+    calls, shown = [], []
     original = module.strip
     monkeypatch.setattr(module, "strip", lambda *arguments: (calls.append(arguments), original(*arguments))[1])
+    monkeypatch.setattr(controls, "display", lambda bundle, raw: shown.append(bundle))
+    if version == 7:
+        monkeypatch.delattr(controls.widgets.Widget, "_repr_mimebundle_")
     studio.label.value, studio.model.value = 5, "two.safetensors"
-    bundle = studio._repr_mimebundle_()
+    nothing, _ = DisplayFormatter().format(studio)  # as a notebook asks for it
+    bundle = shown[0] if version == 7 else nothing
+    assert bool(shown) == (nothing == {}) == (version == 7)
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == studio.model_id
     assert bundle["text/plain"] == "Studio(two.safetensors)"
-    with Image.open(io.BytesIO(bundle["image/png"])) as shown:
-        assert shown.width > 400
+    with Image.open(io.BytesIO(bundle["image/png"])) as picture:
+        assert picture.width > 400
     ((generator, view, directions, name),) = calls
     assert torch.equal(generate(generator, [1]), generate(load_generator("two.safetensors"), [1]))
     assert (view, directions, name) == (studio.view, studio.directions, "two.safetensors")
+
+
+def test_a_picture_is_described_by_what_the_controls_say(studio):
+    assert studio.picture.alt == "image of 3, drawn by one.safetensors"
+    studio.t.value, studio.rows.value = 0.4, 3
+    assert studio.picture.alt == "9 images of 3 on its way to 8, 40%, drawn by one.safetensors"
 
 
 class OneAtATime(nn.Module):
