@@ -1,7 +1,9 @@
 // The controls of what is drawn: they change the state, and show it.
 import { byId, make } from "./dom.js";
 import { MAX_SEED, OFF } from "./state.js";
-import { directionName, percent, signed } from "./words.js";
+import { areDigits, areStrokes, directionName, percent, signed } from "./words.js";
+
+const SEEDS = 1e4; // to draw one from: few enough to tell a friend
 
 /** How a slider is drawn: filled from where it rests to where it is. */
 function fillTrack(slider) {
@@ -30,7 +32,9 @@ export function controls(state) {
   function slider(id, part) {
     const input = byId(id), take = (value) => state.change(part(value), id);
     input.addEventListener("input", () => take(Number(input.value)));
-    input.addEventListener("dblclick", () => { if (input.dataset.rest !== undefined) take(Number(input.dataset.rest)); });
+    input.addEventListener("dblclick", () => {
+      if (input.dataset.rest !== undefined) take(Number(input.dataset.rest));
+    });
   }
 
   function choose(value) {
@@ -38,7 +42,7 @@ export function controls(state) {
     state.change({ value, toward: value === view.toward ? view.value : view.toward }); // nothing becomes itself
   }
 
-  const another = () => state.change({ seed: Math.floor(Math.random() * 1e4), index: 0 }); // few enough to tell a friend
+  const another = () => state.change({ seed: Math.floor(Math.random() * SEEDS), index: 0 });
   const layOut = (grid) => state.change({ grid });
 
   /** `values` with the one at `k` replaced. */
@@ -46,21 +50,20 @@ export function controls(state) {
 
   function addDirection(k) {
     const id = `move-${k}`, share = settings.directions[k].share, { reach } = settings;
-    const part = make("small", { textContent: percentOf(share), title: "of all that noise changes behind the first layer" });
+    const title = "of all that noise changes behind the first layer";
     byId("directions").append(make("div", { className: "slider" },
-      make("label", { htmlFor: id }, directionName(settings, k), " ", part),
+      make("label", { htmlFor: id }, directionName(settings, k), " ",
+        make("small", { textContent: `${(100 * share).toFixed(1)}%`, title })),
       make("span", { className: "value", id: `${id}-value`, "aria-hidden": true }),
       make("input", { id, type: "range", min: -reach, max: reach, step: 0.1, "data-rest": 0 })));
     slider(id, (value) => ({ moves: replaced(state.view.moves, k, value) }));
   }
 
-  const percentOf = (share) => `${(100 * share).toFixed(1)}%`;
-
   function build(newSettings) {
     settings = newSettings;
-    const names = settings.class_names, digits = names.every((name) => name.length === 1);
-    byId("classes-title").textContent = digits ? "Digit" : "Class";
-    byId("digits").classList.toggle("words", !digits);
+    const names = settings.class_names;
+    byId("classes-title").textContent = areDigits(settings) ? "Digit" : "Class";
+    byId("digits").classList.toggle("words", !areStrokes(settings));
     byId("digits").replaceChildren(...names.map((textContent, i) => {
       const button = make("button", { type: "button", textContent });
       button.addEventListener("click", () => choose(i));

@@ -3,17 +3,18 @@
 const BITS = 8; // of an index into the palette
 const CLEAR = 1 << BITS, END = CLEAR + 1, MOST_CODES = 4096;
 
-/** 256 colours: the greys, or six steps each of red, green and blue; and from a colour (0xBBGGRR) to its place. */
-export function palette(inColour) {
-  if (!inColour) return { colours: Array.from({ length: 256 }, (_, n) => [n, n, n]), place: (word) => ((word & 255) > 251 ? 255 : word & 0xfc) };
-  const step = (n) => 51 * n, sixth = (grey) => Math.round(grey / 51);
-  return {
-    colours: Array.from({ length: 256 }, (_, n) => [step(Math.floor(n / 36) % 6), step(Math.floor(n / 6) % 6), step(n % 6)]),
-    place: (word) => 36 * sixth(word & 255) + 6 * sixth((word >> 8) & 255) + sixth((word >> 16) & 255),
-  };
-}
+const all = (colour) => Array.from({ length: 256 }, (_, n) => colour(n));
+const sixth = (grey) => Math.round(grey / 51);
 
-/** `frames` [{ places: indices into 256 `colours`, row by row; delay: in hundredths of a second }] as the bytes of a file. */
+// 256 colours, and from a colour (0xBBGGRR) to its place among them; of the greys every fourth is used, for small files
+const GREYS = { colours: all((n) => [n, n, n]), place: (word) => ((word & 255) > 251 ? 255 : word & 0xfc) };
+const CUBE = {
+  colours: all((n) => [n / 36, n / 6, n].map((digits) => 51 * (Math.floor(digits) % 6))),
+  place: (word) => 36 * sixth(word & 255) + 6 * sixth((word >> 8) & 255) + sixth((word >> 16) & 255),
+};
+export const PALETTES = { grey: GREYS, colour: CUBE };
+
+/** `frames` [{ places: indices into 256 `colours`, row by row; delay: in 1/100 s }] as the bytes of a file. */
 export function encodeGif(frames, width, height, colours) {
   const bytes = [];
   const short = (number) => bytes.push(number & 255, number >> 8);

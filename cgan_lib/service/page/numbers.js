@@ -1,12 +1,16 @@
 // A number in handwriting: each digit is drawn, and its outline set beside the last one, as ink on paper.
 import { announce, byId, save } from "./dom.js";
 import { outline } from "./outline.js";
+import { patiently, tell } from "./status.js";
 
 const ALLOWED = /[^\d .\-/+():,]/g; // what is none of these cannot be written
 const MOST = 24; // characters
 const HEIGHT = 36, BASE = 24, MARGIN = 5, GAP = 2.4, PEN = 2.2; // in pixels of a digit of 28
 const INK = "#1d2b53", PAPER = "#ffffff";
+const LINE = `fill="none" stroke="${INK}" stroke-width="${PEN}" stroke-linecap="round"`;
+const AREA = `fill="${INK}" fill-rule="evenodd"`;
 const PNG_SCALE = 12;
+const SAVERS = ["save-svg", "save-number"]; // buttons
 const STILL = 150; // ms without a key before it is written
 // Strokes of what is no digit, and how wide it is
 const SIGNS = {
@@ -15,7 +19,7 @@ const SIGNS = {
   "/": ["M.8 25.4Q4.6 14 8.4 4.4", 9], "(": ["M5 3.4Q-1.6 14.4 4.4 26", 5.4], ")": ["M1 3.4Q7.2 13.6.6 26", 5.4],
 };
 
-/** Pieces of a text, [{ d, x, stroke }], and the width of them all; `drawn(digit, place)` gives the outline of a digit. */
+/** Pieces of a text, [{ d, x, stroke }], and their width; `drawn(digit, place)` gives the outline of a digit. */
 export function setOut(text, drawn) {
   const pieces = [];
   let x = MARGIN;
@@ -36,10 +40,11 @@ export function setOut(text, drawn) {
 /** The same as an SVG file. */
 export function asSvg(text, { pieces, width }) {
   const paths = pieces.map(({ d, x, stroke }) => {
-    const how = stroke ? `fill="none" stroke="${INK}" stroke-width="${PEN}" stroke-linecap="round"` : `fill="${INK}" fill-rule="evenodd"`;
+    const how = stroke ? LINE : AREA;
     return `<path ${how} transform="translate(${Number(x.toFixed(1))} 4)" d="${d}"/>`;
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${HEIGHT}" role="img" aria-label="${text}, in handwriting">`
+  const said = `role="img" aria-label="${text}, in handwriting"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${HEIGHT}" ${said}>`
     + `<rect width="${width}" height="${HEIGHT}" fill="${PAPER}"/>${paths.join("")}</svg>\n`;
 }
 
@@ -58,36 +63,49 @@ function asPng({ pieces, width }) {
 }
 
 /**
- * The part of the page that writes numbers in the hand of `state`: `{ show(view), text, hands }`. `engineOf(view)`
- * promises the engine; `tell(error)` says what went wrong; `changed()` is called when another text or hand is chosen.
+ * The part of the page that writes numbers in the hand of `state`: `{ show(view), toQuery(query), fromQuery(query) }`.
+ * `changed()` is called when another text is typed, or one hand or many are chosen.
  */
-export function numbers({ state, engineOf, tell, changed }) {
+export function numbers({ state, engineOf, changed }) {
   const input = byId("text");
   let written = null, newest = 0, waiting = null, last = "";
 
+  async function drawn(view, digit, index) {
+    const engine = await engineOf(view);
+    const { tiles, side } = await engine.draw({ ...view, value: digit, toward: digit, share: 0, index, grid: false });
+    return outline(tiles[0][0], side);
+  }
+
+  /** The outlines of a text's digits: "digit index" → outline. `indexAt(place)`: which latent writes there. */
+  async function outlines(text, view, indexAt, isWanted) {
+    const asked = new Map(); // one drawing for all that look the same
+    await Promise.all([...text].map(async (letter, place) => {
+      const index = indexAt(place), key = `${letter} ${index}`;
+      if (SIGNS[letter] || asked.has(key)) return;
+      asked.set(key, null);
+      asked.set(key, await patiently(() => drawn(view, Number(letter), index), isWanted));
+    }));
+    return asked;
+  }
+
   async function write() {
     const turn = ++newest, view = state.view, text = input.value.trim(), each = byId("each-hand").checked;
-    const asked = new Map(); // one drawing for all that look the same
-    const ask = (digit, place) => `${digit} ${each ? place : 0}`;
+    const isWanted = () => turn === newest, indexAt = (place) => (each ? (view.index + place) % 100 : view.index);
     try {
-      const engine = await engineOf(view);
-      await Promise.all([...text].map(async (letter, place) => {
-        const digit = Number(letter), key = ask(digit, place);
-        if (SIGNS[letter] || asked.has(key)) return;
-        asked.set(key, null);
-        const index = each ? (view.index + place) % 100 : view.index;
-        const { tiles, side } = await engine.draw({ ...view, value: digit, toward: digit, share: 0, index, grid: false });
-        asked.set(key, outline(tiles[0][0], side));
-      }));
+      const found = await outlines(text, view, indexAt, isWanted);
+      if (!isWanted()) return;
+      tell(null);
+      const whole = setOut(text, (digit, place) => found.get(`${digit} ${indexAt(place)}`));
+      show(text, whole, `${text.replace(/[^\d]+/g, "-")}_seed${view.seed}${each ? "_each" : ""}`);
     } catch (error) {
-      if (turn === newest) tell(error, write);
-      return;
+      if (isWanted()) tell(error, write);
     }
-    if (turn !== newest) return;
-    tell(null);
-    const whole = setOut(text, (digit, place) => asked.get(ask(digit, place)));
-    written = { text, whole, name: `${text.replace(/[^\d]+/g, "-")}_seed${view.seed}${each ? "_each" : ""}` };
+  }
+
+  function show(text, whole, name) {
+    written = { text, whole, name };
     byId("paper").innerHTML = text ? asSvg(text, whole) : "";
+    for (const id of SAVERS) byId(id).setAttribute("aria-disabled", !text);
     byId("write-part").dataset.state = "ready";
     if (text) announce(`Written: ${text}`);
   }
@@ -110,9 +128,12 @@ export function numbers({ state, engineOf, tell, changed }) {
   });
   for (const id of ["one-hand", "each-hand"]) byId(id).addEventListener("change", () => { changed(); later(); });
   byId("save-svg").addEventListener("click", () => {
+    if (!written?.text) return;
     save(new Blob([asSvg(written.text, written.whole)], { type: "image/svg+xml" }), `${written.name}.svg`);
   });
-  byId("save-number").addEventListener("click", async () => save(await asPng(written.whole), `${written.name}.png`));
+  byId("save-number").addEventListener("click", async () => {
+    if (written?.text) save(await asPng(written.whole), `${written.name}.png`);
+  });
 
   return {
     /** Write again if the hand is another one. */

@@ -1,4 +1,4 @@
-// Outlines of what a generator drew, as the path of an SVG: marching squares (Lorensen & Cline 1987, in two dimensions).
+// Outlines of what a generator drew, as a path of an SVG: marching squares (Lorensen & Cline 1987, in two dimensions).
 import { enlarged, LOOKS, neighbours } from "./picture.js";
 
 const FINER = 4; // times as many pixels, along which to march
@@ -11,7 +11,7 @@ const WAYS = [
   [[3, 2]], [[0, 2]], [[3, 2], [1, 0]], [[1, 2]], [[3, 1]], [[0, 1]], [[3, 0]], [],
 ];
 
-/** Outlines of a plane side × side, in its pixels: the path's `d`, and how far the ink reaches from `left` to `right`. */
+/** Outlines of a plane side × side, in its pixels: `d` of the path; from `left` to `right` there is ink. */
 export function outline(plane, side) {
   const fine = enlarged(plane, side, FINER, neighbours(side, FINER, LOOKS.strokes));
   const loops = march(fine, side * FINER).map(evenlySpaced).filter((loop) => loop.length > 3);
@@ -57,7 +57,9 @@ function evenlySpaced(loop) {
   let walked = SPACING;
   loop.forEach(([x, y], i) => {
     const [u, v] = loop[(i + 1) % loop.length], length = Math.hypot(u - x, v - y);
-    for (; walked <= length; walked += SPACING) points.push([x + (walked / length) * (u - x), y + (walked / length) * (v - y)]);
+    for (; walked <= length; walked += SPACING) {
+      points.push([x + (walked / length) * (u - x), y + (walked / length) * (v - y)]);
+    }
     walked -= length;
   });
   return points;
@@ -67,6 +69,8 @@ function evenlySpaced(loop) {
 function smooth(points) {
   const number = (value) => Number(value.toFixed(1));
   const middle = ([x, y], [u, v]) => `${number((x + u) / 2)} ${number((y + v) / 2)}`;
-  const pieces = points.map((point, i) => `Q${point.map(number).join(" ")} ${middle(point, points[(i + 1) % points.length])}`);
+  const pieces = points.map((point, i) => {
+    return `Q${point.map(number).join(" ")} ${middle(point, points[(i + 1) % points.length])}`;
+  });
   return `M${middle(points.at(-1), points[0])}${pieces.join("")}Z`;
 }

@@ -38,7 +38,9 @@ export function enlarged(plane, side, times, { places: at, weights: w }) {
   for (let y = 0, n = 0; y < width; y++, n += 4) {
     const a = at[n] * width, b = at[n + 1] * width, c = at[n + 2] * width, d = at[n + 3] * width;
     const p = w[n], q = w[n + 1], r = w[n + 2], s = w[n + 3], row = y * width;
-    for (let x = 0; x < width; x++) large[row + x] = p * wide[a + x] + q * wide[b + x] + r * wide[c + x] + s * wide[d + x];
+    for (let x = 0; x < width; x++) {
+      large[row + x] = p * wide[a + x] + q * wide[b + x] + r * wide[c + x] + s * wide[d + x];
+    }
   }
   return large;
 }

@@ -50,6 +50,7 @@ export function plane(state) {
   }
 
   pad.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
     pad.setPointerCapture(event.pointerId);
     pad.focus({ preventScroll: true });
     toPointer(event);

@@ -1,7 +1,8 @@
 // From one class to the other and back: played on the page, and saved as a GIF.
 import { byId, save } from "./dom.js";
-import { encodeGif, palette } from "./gif.js";
+import { encodeGif, PALETTES } from "./gif.js";
 import { enlargedImage, layOut } from "./picture.js";
+import { patiently, tell } from "./status.js";
 import { fileName } from "./words.js";
 
 const THERE = 2000, TICK = 60; // ms
@@ -40,9 +41,9 @@ export function player(state) {
   return { stop };
 }
 
-/** A GIF of the way there and back, of what the view shows: a promise of a Blob. `drawn(view)` promises a picture. */
-export async function animation(view, drawn, look, inColour) {
-  const { colours, place } = palette(inColour), there = [];
+/** A GIF of the way there and back, as a Blob. `drawn(view)` promises a picture; the last argument is of `PALETTES`. */
+export async function animation(view, drawn, look, { colours, place }) {
+  const there = [];
   for (let n = 0; n < FRAMES; n++) {
     const picture = await drawn({ ...view, share: Number(eased(n / (FRAMES - 1)).toFixed(3)) });
     const layout = layOut(picture, LARGEST);
@@ -66,21 +67,24 @@ function flat({ tiles, side, columns }, { large, gap, size }, look, place) {
 }
 
 /** The button that saves it; it says "Saving …" meanwhile. */
-export function gifSaver({ settingsOf, state, engineOf, look, tell }) {
+export function gifSaver({ settingsOf, state, engineOf, look }) {
   const button = byId("save-gif");
-  button.addEventListener("click", async () => {
+  async function saveGif() {
     if (button.ariaDisabled === "true") return;
     const view = state.view, settings = settingsOf(view);
     button.ariaDisabled = "true"; // not disabled, which would lose the focus
     button.textContent = "Saving …";
     try {
-      const engine = await engineOf(view);
-      const gif = await animation(view, (wanted) => engine.draw(wanted), look(), settings.channels === 3);
+      const drawn = (wanted) => patiently(async () => (await engineOf(view)).draw(wanted));
+      const gif = await animation(view, drawn, look(), PALETTES[settings.channels === 3 ? "colour" : "grey"]);
+      tell(null);
       save(gif, `${fileName(settings, { ...view, share: 1 })}.gif`);
     } catch (error) {
-      tell(error);
+      tell(error, saveGif);
     }
     button.ariaDisabled = "false";
     button.textContent = "Save GIF";
-  });
+  }
+
+  button.addEventListener("click", saveGif);
 }

@@ -2,6 +2,7 @@
 import { announce, byId, remember, remembered } from "./dom.js";
 import { paint } from "./picture.js";
 import { MAX_SEED } from "./state.js";
+import { patiently, tell } from "./status.js";
 import { subject } from "./words.js";
 
 const EACH = 10; // real images of a class, in a row of the sheet
@@ -28,7 +29,7 @@ async function load(sheets, settings) {
 }
 
 /** The quiz: `{ show(view) }`, to be called when it comes into sight, or with another generator. */
-export function quiz({ settingsOf, engineOf, look, tell }) {
+export function quiz({ settingsOf, engineOf, look }) {
   const sheets = new Map(), answers = byId("answers"), next = byId("next");
   let settings = null, view = null, asked = null, turn = 0;
   const key = () => `quiz of ${settings.name}`;
@@ -40,21 +41,24 @@ export function quiz({ settingsOf, engineOf, look, tell }) {
     byId("reset-score").hidden = !of;
   }
 
+  const written = async (value) => cut(await load(sheets, settings), settings, value, below(EACH));
+
+  async function drawn(value) {
+    const plain = { share: 0, moves: view.moves.map(() => 0), truncation: null, index: 0, grid: false };
+    return (await engineOf(view)).draw({ ...view, ...plain, value, toward: value, seed: below(MAX_SEED) });
+  }
+
   async function ask() {
     const mine = ++turn, value = below(settings.class_names.length), real = Math.random() < 0.5;
     byId("guess-part").dataset.state = "drawing";
     byId("verdict").textContent = "";
     try {
-      const picture = real
-        ? cut(await load(sheets, settings), settings, value, below(EACH))
-        : await (await engineOf(view)).draw({
-          ...view, value, toward: value, share: 0, moves: view.moves.map(() => 0), truncation: null,
-          seed: below(MAX_SEED), index: 0, grid: false,
-        });
+      const picture = await patiently(() => (real ? written(value) : drawn(value)), () => mine === turn);
       if (mine !== turn) return;
       asked = { value, real };
       paint(byId("quiz-picture"), picture, look(), LARGE);
-      byId("quiz-picture").setAttribute("aria-label", `The image in question: ${subject(settings, { ...view, value, share: 0, grid: false })}`);
+      const said = subject(settings, { ...view, value, share: 0, grid: false });
+      byId("quiz-picture").setAttribute("aria-label", `The image in question: ${said}`);
       tell(null);
       byId("guess-part").dataset.state = "ready";
     } catch (error) {

@@ -1,5 +1,5 @@
-// What is to be drawn, a `view` { model, value, toward, share, moves, truncation, seed, index, grid, gridSize }; where it
-// begins, how it stands in an address, and how a change is undone.
+// What is to be drawn, a `view` { model, value, toward, share, moves, truncation, seed, index, grid, gridSize }: where
+// it begins, how it stands in an address, and how a change is undone.
 
 export const OFF = 3; // at this end of its slider, nothing is truncated
 export const MAX_SEED = 2 ** 31 - 1;
@@ -74,7 +74,7 @@ export class State {
     Object.assign(this, { view, onChange, version: 0, past: [], future: [], lastSlide: null, lastTime: -Infinity });
   }
 
-  /** Change `part` of the view. With the name of a `slide`, what follows soon on the same one is undone together with it. */
+  /** Change `part` of the view; what soon follows by the same `slide`, such as a slider, is undone together with it. */
   change(part, slide = null) {
     const now = performance.now();
     const goesOn = slide !== null && slide === this.lastSlide && now - this.lastTime < TOGETHER;

@@ -1,60 +1,28 @@
-// The page: reads studio.json, and lets its parts draw, write and ask what is real, by the engine of the chosen generator.
+// The page: reads studio.json; its parts draw, write and ask what is real, by the engine of the chosen generator.
+import { address } from "./address.js";
 import { controls } from "./controls.js";
-import { announce, byId, remember, remembered } from "./dom.js";
-import { drawing, sentence } from "./drawing.js";
-import { openEngine, Trouble } from "./engine.js";
+import { announce, byId } from "./dom.js";
+import { drawing } from "./drawing.js";
+import { Trouble } from "./engine.js";
+import { engines } from "./engines.js";
+import { keys } from "./keys.js";
 import { numbers } from "./numbers.js";
+import { showPart } from "./parts.js";
 import { LOOKS, paint } from "./picture.js";
 import { plane } from "./plane.js";
 import { gifSaver, player } from "./play.js";
 import { quiz } from "./quiz.js";
-import { fromQuery, ofModel, State, toQuery } from "./state.js";
+import { fromQuery, MAX_INDEX, ofModel, State, toQuery } from "./state.js";
+import { tell } from "./status.js";
 import { tiles } from "./tiles.js";
-import { areDigits, details, fileName, subject } from "./words.js";
-
-const SOON = 150; // ms without a change before the address says what is set
-const PARTS = ["draw", "write", "guess"];
-const main = byId("studio"), canvas = byId("picture");
-
-/** Show what went wrong, with a button that calls `again` where waiting will not mend it; nothing for null. */
-function tell(error, again) {
-  const waits = error instanceof Trouble && error.again !== null;
-  byId("status").hidden = !error;
-  byId("message").textContent = error ? sentence(error) : "";
-  byId("retry").hidden = !error || waits;
-  byId("retry").onclick = again;
-  if (error) announce(sentence(error));
-}
+import { areDigits, areStrokes, details, fileName, subject } from "./words.js";
 
 function start({ models, docs }) {
-  const settingsOf = (view) => models[view.model];
-  const engines = new Map();
-  let shown = null, built = null, part = null, later = null;
+  const canvas = byId("picture"), main = byId("studio"), settingsOf = (view) => models[view.model];
+  let shown = null, built = null, part = null;
 
-  function progress(fraction) {
-    byId("loading").hidden = fraction >= 1;
-    byId("progress").value = fraction;
-  }
-
-  async function open(settings) {
-    byId("about").textContent = `Loading “${settings.name}” …`;
-    const engine = await openEngine(settings, progress);
-    byId("about").textContent = `The generator “${settings.name}” ${engine.about}`;
-    return engine;
-  }
-
-  function engineOf({ model }) {
-    if (!engines.has(model)) {
-      engines.set(model, open(models[model]));
-      engines.get(model).catch(() => { engines.delete(model); progress(1); });
-    }
-    return engines.get(model);
-  }
-
-  function look() {
-    if (byId("pixels").ariaPressed === "true") return LOOKS.pixels;
-    return LOOKS[settingsOf(state.view).class_names.every((name) => name.length === 1) ? "strokes" : "greys"];
-  }
+  const isPixels = () => byId("pixels").ariaPressed === "true";
+  const look = () => LOOKS[isPixels() ? "pixels" : areStrokes(settingsOf(state.view)) ? "strokes" : "greys"];
 
   function show(picture, view) {
     const settings = settingsOf(view), said = subject(settings, view);
@@ -63,133 +31,95 @@ function start({ models, docs }) {
     canvas.setAttribute("aria-label", `Drawn: ${said}`);
     byId("caption").textContent = `${said} · ${details(settings, view, models.length > 1)}`;
     byId("download").download = `${fileName(settings, view)}.png`;
-    grid.show(picture);
+    grid.show(picture, MAX_INDEX + 1 - view.index);
     announce(`Drawn: ${said}`);
   }
 
-  function address() {
-    const query = toQuery(models, state.view);
-    writer.toQuery(query);
-    return `?${query}${location.hash}`;
+  function showPixels() {
+    byId("pixels").setAttribute("aria-pressed", !isPixels());
+    if (shown) paint(canvas, shown, look());
   }
 
-  function addressed() {
-    clearTimeout(later);
-    later = null;
-    history.replaceState(null, "", address());
-  }
-
-  function addressSoon() {
-    clearTimeout(later); // while a slider moves, the address stands still
-    later = setTimeout(addressed, SOON);
+  /** Lay the page out for another generator, or another part of it. */
+  function arrange() {
+    const settings = settingsOf(state.view), digits = areDigits(settings), before = part;
+    part = showPart((name) => name !== "write" || digits);
+    if (part !== before) play.stop();
+    byId("title").textContent = digits ? "Draw a digit" : "Draw a picture";
+    document.title = part === "draw" ? byId("title").textContent : byId(`to-${part}`).textContent;
+    if (settings === built) return;
+    built = settings;
+    surface.build(settings);
+    byId("model").value = state.view.model;
   }
 
   function update(view) {
-    const settings = settingsOf(view);
-    if (settings !== built) {
-      built = settings;
-      surface.build(settings);
-      byId("model").value = view.model;
-      byId("to-write").hidden = !areDigits(settings);
-      showPart();
-    }
+    if (settingsOf(view) !== built) arrange();
     surface.show(view);
-    pad.show(settings, view);
-    engineOf(view).catch(() => {}); // which the part that asks for it tells of
-    addressSoon();
+    pad.show(settingsOf(view), view);
+    place.soon();
     main.dataset.state = "drawing";
     if (part === "draw") picture.follow();
     if (part === "write") writer.show(view);
     if (part === "guess") quizzer.show(view);
   }
 
-  function showPart() {
-    const wanted = location.hash.slice(1), digits = areDigits(settingsOf(state.view));
-    part = PARTS.includes(wanted) && (wanted !== "write" || digits) ? wanted : "draw";
-    for (const name of PARTS) {
-      byId(`${name}-part`).hidden = name !== part;
-      if (name === part) byId(`to-${name}`).setAttribute("aria-current", "page");
-      else byId(`to-${name}`).removeAttribute("aria-current");
-    }
-    document.querySelector(`#${part}-part .slot`).append(byId("loading"), byId("status"));
-    byId("title").textContent = digits ? "Draw a digit" : "Draw a picture";
-    document.title = part === "draw" ? byId("title").textContent : byId(`to-${part}`).textContent;
+  function query() {
+    const said = toQuery(models, state.view);
+    writer.toQuery(said);
+    return said;
   }
 
-  function goOnFrom(place) {
-    state.change({ grid: false, index: Math.min(state.view.index + place, 99) });
-    byId("single").focus(); // the button that was pressed is gone
-  }
-
-  function showPixels() {
-    byId("pixels").setAttribute("aria-pressed", byId("pixels").ariaPressed !== "true");
-    if (shown) paint(canvas, shown, look());
+  function take(said) {
+    writer.fromQuery(said);
+    state.take(fromQuery(models, said));
   }
 
   async function copy({ currentTarget: button }) {
-    addressed();
-    const before = button.textContent;
+    place.now();
     try {
       await navigator.clipboard.writeText(location.href);
       button.textContent = "Copied";
       announce("The link is copied");
-      setTimeout(() => { button.textContent = before; }, 2000);
+      setTimeout(() => { button.textContent = "Copy link"; }, 2000);
     } catch {
-      tell(new Trouble("The browser does not let this page copy: copy the address at the top of the window."), () => tell(null));
+      const error = new Trouble("The browser does not let this page copy: copy the address at the top of the window.");
+      tell(error, () => tell(null));
     }
   }
 
-  function onKey(event) {
-    const key = event.key.toLowerCase(), typing = event.target.matches?.("input:not([type=range]), select, textarea");
-    if (typing || event.altKey || part !== "draw") return;
-    if (event.ctrlKey || event.metaKey) {
-      if (key !== "z" && key !== "y") return;
-      event.preventDefault();
-      if (key === "y" || event.shiftKey) state.redo();
-      else state.undo();
-    } else if (byId("shortcuts").checked) {
-      if (/^\d$/.test(key) && Number(key) < built.class_names.length) surface.choose(Number(key));
-      else if (key === "n") surface.another();
-      else if (key === "g") surface.layOut(!state.view.grid);
-      else if (key === "p") showPixels();
-    }
-  }
-
-  const query = new URLSearchParams(location.search);
-  const state = new State(fromQuery(models, query), update);
-  const surface = controls(state), pad = plane(state), grid = tiles(goOnFrom);
+  const state = new State(fromQuery(models, new URLSearchParams(location.search)), update);
+  const engineOf = engines(models), place = address(query, take);
+  const surface = controls(state), pad = plane(state), play = player(state);
+  const grid = tiles((chosen) => state.change({ grid: false, index: state.view.index + chosen }));
   const done = () => { main.dataset.state = byId("status").hidden ? "ready" : "error"; };
-  const picture = drawing({ state, engineOf, show, tell: (error) => tell(error, () => picture.retry()), done });
-  const writer = numbers({ state, engineOf, tell, changed: addressSoon });
-  const quizzer = quiz({ settingsOf, engineOf, look, tell });
-  player(state);
-  gifSaver({ settingsOf, state, engineOf, look, tell });
+  const picture = drawing({ state, engineOf, show, done });
+  const writer = numbers({ state, engineOf, changed: place.soon });
+  const quizzer = quiz({ settingsOf, engineOf, look });
+  gifSaver({ settingsOf, state, engineOf, look });
+
+  const choose = (digit) => { if (digit < built.class_names.length) surface.choose(digit); };
+  const digitKeys = Object.fromEntries(Array.from({ length: 10 }, (_, digit) => [digit, () => choose(digit)]));
+  const single = { ...digitKeys, n: surface.another, g: () => surface.layOut(!state.view.grid), p: showPixels };
+  keys(single, state, () => part === "draw");
 
   byId("model-field").hidden = models.length < 2;
   byId("model").append(...models.map(({ name }, i) => new Option(name, i)));
-  byId("model").addEventListener("change", ({ target }) => state.change(ofModel(models, Number(target.value), state.view)));
+  byId("model").addEventListener("change", ({ target }) => {
+    state.change(ofModel(models, Number(target.value), state.view));
+  });
   byId("footer").hidden = !docs;
   if (docs) byId("docs").href = docs;
   byId("pixels").addEventListener("click", showPixels);
   byId("download").addEventListener("click", () => { byId("download").href = canvas.toDataURL("image/png"); });
-  byId("copy").addEventListener("click", copy);
-  byId("copy-number").addEventListener("click", copy);
+  for (const id of ["copy", "copy-number"]) byId(id).addEventListener("click", copy);
   for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
-  byId("shortcuts").checked = remembered("shortcuts", true);
-  byId("shortcuts").addEventListener("change", ({ target }) => remember("shortcuts", target.checked));
-  document.addEventListener("keydown", onKey);
-  window.addEventListener("popstate", () => {
-    if (later) addressed(); // what was just set belongs to the entry that is now shown
-    else state.take(fromQuery(models, new URLSearchParams(location.search)));
-  });
-  window.addEventListener("hashchange", () => { showPart(); update(state.view); });
-  window.addEventListener("pagehide", () => { if (later) addressed(); });
+  window.addEventListener("hashchange", () => { arrange(); update(state.view); });
   new ResizeObserver(([{ target }]) => { // what is focused must not hide behind the picture
     document.documentElement.style.setProperty("--stage", `${target.offsetHeight}px`);
   }).observe(document.querySelector(".stage"));
 
-  writer.fromQuery(query);
-  update(state.view);
+  take(new URLSearchParams(location.search));
 }
 
 async function begin() {
@@ -199,7 +129,7 @@ async function begin() {
     start(await answer.json());
   } catch (error) {
     byId("about").textContent = "";
-    main.dataset.state = "error";
+    byId("studio").dataset.state = "error";
     for (const part of document.querySelectorAll("fieldset")) part.disabled = true; // there is nothing to change
     tell(new Trouble(`This page could not be set up (${error.message}).`), () => location.reload());
   }

@@ -1,13 +1,13 @@
 // The images of a grid as buttons: to go on from one of them. One can be reached by Tab, the others from it by arrows.
 import { byId, make } from "./dom.js";
 
-/** Buttons over the picture: `{ show(picture) }`; `goOn(place)` is called for the one that is chosen. */
+/** Buttons over the picture: `{ show(picture, most) }`, for the first `most`; `goOn(place)` takes one chosen. */
 export function tiles(goOn) {
   const frame = byId("tiles");
   let columns = 0;
 
-  function build() {
-    frame.replaceChildren(...Array.from({ length: columns ** 2 }, (_, n) => {
+  function build(count) {
+    frame.replaceChildren(...Array.from({ length: count }, (_, n) => {
       const button = make("button", { type: "button", tabIndex: n ? -1 : 0, "aria-label": `Go on from no. ${n + 1}` });
       button.addEventListener("click", () => goOn(n));
       return button;
@@ -32,12 +32,13 @@ export function tiles(goOn) {
 
   frame.addEventListener("keydown", move);
   return {
-    show({ columns: shown }) {
-      frame.hidden = shown < 2;
-      if (shown > 1 && shown !== columns) {
-        columns = shown;
-        build();
-      }
+    show(picture, most) {
+      const one = picture.columns < 2, count = Math.min(picture.columns ** 2, most);
+      if (one && frame.contains(document.activeElement)) byId("single").focus(); // what has the focus goes
+      frame.hidden = one;
+      if (one || (columns === picture.columns && frame.children.length === count)) return;
+      columns = picture.columns;
+      build(count);
     },
   };
 }

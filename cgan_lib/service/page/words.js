@@ -5,6 +5,9 @@ const capital = (name) => name[0].toUpperCase() + name.slice(1);
 export const signed = (move) => (move > 0 ? "+" : "") + move.toFixed(1).replace("-", "−");
 export const percent = (share) => `${Math.round(100 * share)} %`;
 
+/** Whether images are of single signs, drawn with a pen. */
+export const areStrokes = ({ class_names: names }) => names.every((name) => name.length === 1);
+
 /** Whether classes are the ten digits, so that a number can be written with them. */
 export const areDigits = ({ class_names: names }) => names.join() === "0,1,2,3,4,5,6,7,8,9";
 
@@ -16,16 +19,17 @@ const towards = (view) => view.share > 0 && view.toward !== view.value;
 /** "an 8, 5% of the way to a 3", "16 different 8s". */
 export function subject({ class_names: names }, view) {
   const { value, toward, share, grid, gridSize } = view, name = names[value], short = name.length === 1;
-  const way = towards(view) ? `, ${Math.round(100 * share)}% of the way to ${article(names[toward])} ${names[toward]}` : "";
+  const goal = `${article(names[toward])} ${names[toward]}`;
+  const way = towards(view) ? `, ${Math.round(100 * share)}% of the way to ${goal}` : "";
   if (grid && gridSize > 1) return `${gridSize ** 2} ${short ? `different ${name}s` : `× ${name}`}${way}`;
   return `${article(name)} ${name}${way}`;
 }
 
 /** All that was set, besides the subject: moved sliders, truncation, seed, number of the latent, generator. */
 export function details(settings, view, several) {
-  const moved = view.moves.flatMap((move, k) => (move ? [`${directionName(settings, k).toLowerCase()} ${signed(move)}`] : []));
+  const name = (k) => directionName(settings, k).toLowerCase();
   return [
-    ...moved,
+    ...view.moves.flatMap((move, k) => (move ? [`${name(k)} ${signed(move)}`] : [])),
     ...(view.truncation === null ? [] : [`variety ${view.truncation.toFixed(2)}`]),
     `seed ${view.seed}${view.index ? `, no. ${view.index + 1}` : ""}`,
     ...(several ? [settings.name] : []),
