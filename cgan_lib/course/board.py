@@ -21,7 +21,8 @@ _running: dict[Path, tuple[Beside, int]] = {}
 def show_tensorboard(folder: str | Path | None = None, height: int = 1000) -> None:
     """Show the runs in `folder` in TensorBoard, `height` pixels high, and print the command that does it in a terminal.
 
-    Default: all runs, those in `logs`. It ends with the notebook. Called again, the same one is shown. `UserError` when it does not start.
+    Default: all runs, those in `logs`. It ends with the notebook. Called again, the same one is shown. `UserError` when
+    it does not start.
     """
     from tensorboard import notebook
 
@@ -29,9 +30,8 @@ def show_tensorboard(folder: str | Path | None = None, height: int = 1000) -> No
     process, port = _running.get(folder, (None, 0))
     if process is None or process.poll() is not None:
         _running[folder] = _, port = _start(folder)
-    print(
-        "In a terminal, in the folder of the course:", shlex.join(["tensorboard", "--logdir", short(folder), *OPTIONS])
-    )
+    command = shlex.join(["tensorboard", "--logdir", short(folder), *OPTIONS])
+    print("In a terminal, in the folder of the course:", command, flush=True)
     with redirect_stdout(io.StringIO()):  # it names the folder in full
         notebook.display(port=port, height=height)
 
