@@ -31,7 +31,7 @@ from cgan_lib.service.static import Asset, answer_with, docs_files, page_files
 from cgan_lib.studio.latent import Direction, slider_directions
 from cgan_lib.studio.view import REACH
 
-ABOUT = """Latent number `index` of a `seed` is row `index` of
+ABOUT = """**What a seed means.** Latent number `index` of a `seed` is row `index` of
 `numpy.random.RandomState([seed, 0]).standard_normal((index + 1, {latent_dim}))`, rounded to float32: NumPy's frozen
 stream, which is the Mersenne Twister (MT19937), seeded by an array of two 32-bit words, two outputs of which make a
 uniform number of 53 bits, and Marsaglia's polar method, which makes normal numbers of these. The page and
