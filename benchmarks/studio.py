@@ -23,12 +23,13 @@ from compare import RESULTS, ROOT, machine
 
 from cgan_lib.files import write_atomically
 from cgan_lib.paths import make_folder
+from cgan_lib.studio.view import REACH
 from cgan_lib.studio.widgets import MAX_ROWS, explore
 
 KERNEL = [("relativistic", 1), ("relativistic", MAX_ROWS), ("dcgan64", 1)]  # generator, rows
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 PAUSES = {"a key now and then": 0.3, "keys as fast as pictures come": 0.0}  # seconds between picture and key
-PICTURE = "document.querySelector('img.widget-image').src"
+PICTURE = "document.querySelector('img.cgan-picture').src"
 
 
 def in_kernel(source: str, rows: int, moves: int) -> dict:
@@ -38,7 +39,7 @@ def in_kernel(source: str, rows: int, moves: int) -> dict:
     times = []
     for number in range(moves):
         started = time.perf_counter()
-        studio.moves[0].value = -4 + 8 * number / moves
+        studio.moves[0].value = REACH * (2 * number / moves - 1)
         times.append(1000 * (time.perf_counter() - started))
     size = studio.generator.config["image_size"]
     what = f"{rows}×{rows} images" if rows > 1 else "one image"
@@ -62,7 +63,7 @@ def in_browser(chromium: str, moves: int) -> list[dict]:
             _wait_for(port)
             page = playwright.chromium.launch(executable_path=chromium, args=FLAGS).new_page()
             page.goto(f"http://127.0.0.1:{port}", timeout=120_000)
-            page.wait_for_selector("img.widget-image", timeout=60_000)
+            page.wait_for_selector("img.cgan-picture", timeout=60_000)
             page.locator(".noUi-handle").nth(1).focus()
             rows = []
             for what, pause in PAUSES.items():

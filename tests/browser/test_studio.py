@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from test_accessibility import RULES
 
 from cgan_lib.evaluation.classifier import load_classifier, read
 
 ROOT = Path(__file__).resolve().parents[2]
-PICTURE = "img.widget-image"
+PICTURE = "img.cgan-picture:not([hidden])"
+STUDIO = ".cgan-studio"  # what is ours of the page: what lies around it is Voila's
 DATA = {name: os.environ[name] for name in ("CGAN_DATA",) if name in os.environ}  # before a test hides it
 NOTEBOOK = "06_latent_studio.ipynb"
 CODE_CELLS = "window.jupyterapp.shell.currentWidget.content.widgets.filter(cell => cell.model.type === 'code')"
@@ -32,7 +34,7 @@ FINISHED = f"() => ({ERRORS})().length > 0 || ({ALL_RUN} && {IDLE})"
 @pytest.fixture
 def page(browser):
     """A page that may log what it likes: JupyterLab and Voila look for things in the internet and do without."""
-    context = browser.new_context(viewport={"width": 1300, "height": 950})
+    context = browser.new_context(viewport={"width": 1300, "height": 950}, has_touch=True)
     yield context.new_page()
     context.close()
 
@@ -97,29 +99,45 @@ def act_and_wait(page, action) -> None:
 
 
 def press(page, slider: str, key: str) -> None:
-    """Focus the handle of the slider whose description contains `slider`, and press a key."""
-    row = page.locator(".widget-slider", has_text=slider).first
-    row.locator(".noUi-handle").focus()
+    """Focus the slider whose name contains `slider`, and press a key."""
+    page.get_by_role("slider", name=slider).first.focus()
     act_and_wait(page, lambda: page.keyboard.press(key))
 
 
+def assert_everyone_can_use_it(page) -> None:
+    """Axe finds nothing in what is ours, no picture is broken, and no button too narrow for its text."""
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe is missing: pip install axe-playwright-python"
+    )
+    result = axe.Axe().run(page, context=STUDIO, options=RULES).response
+    assert [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in result["violations"]] == []
+    assert result["passes"], "axe has looked at nothing"
+    assert page.evaluate("() => [...document.images].filter(one => one.checkVisibility() && !one.naturalWidth)") == []
+    narrow = "[...document.querySelectorAll('button')].filter(one => one.scrollWidth > one.clientWidth + 1)"
+    assert page.evaluate(f"() => {narrow}.map(one => one.textContent)") == []
+
+
 def play_with_the_studio(page) -> None:
-    """What a visitor does, and what must come of it."""
+    """What a visitor does, by keyboard for the most part, and what must come of it."""
     page.locator(PICTURE).first.wait_for(timeout=90_000)
     assert digit_in(picture(page)) == 3
 
     before = np.asarray(picture(page), dtype=int)
-    for _ in range(5):
-        press(page, "1 ·", "ArrowUp")
+    press(page, "leaning right", "End")
     moved = np.asarray(picture(page), dtype=int)
     assert np.abs(moved - before).mean() > 2, "the picture hardly changed"
+    press(page, "leaning right", "PageDown")
 
-    classes = page.locator(".widget-toggle-buttons", has_text="class").first
+    classes = page.get_by_role("group", name="class").first
     for wanted in (7, 0):
-        act_and_wait(page, classes.get_by_role("button", name=str(wanted), exact=True).click)
+        button = classes.get_by_role("button", name=str(wanted), exact=True)
+        button.focus()
+        act_and_wait(page, lambda: page.keyboard.press("Enter"))
         assert digit_in(picture(page)) == wanted
+        assert [one.inner_text() for one in classes.get_by_role("button", pressed=True).all()] == [str(wanted)]
+        assert page.get_by_role("img", name=f"image of {wanted}, drawn by relativistic").is_visible()
 
-    page.locator(".widget-toggle-buttons", has_text="becomes").first.get_by_role("button", name="8").click()
+    page.get_by_role("group", name="becomes").first.get_by_role("button", name="8").click()
     press(page, "how far", "End")  # all the way
     assert digit_in(picture(page)) == 8
 
@@ -138,6 +156,12 @@ def test_the_studio_as_an_app(page, home, server):
     address = server("voila", str(app), "--no-browser", "--Voila.ip=127.0.0.1")
     page.goto(address, timeout=120_000)
     play_with_the_studio(page)
+    page.get_by_label("beside").select_option("bce")
+    page.get_by_role("slider", name="2 · wider | bolder").wait_for(timeout=20_000)
+    for width in (1300, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert_everyone_can_use_it(page)
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), "it is wider than the page"
     assert not page.get_by_text("explore()").count(), "an app shows no code"
 
 
@@ -177,30 +201,61 @@ def test_the_notebook_in_jupyterlab(page, home, server):
 
 
 @pytest.mark.timeout(180)
-def test_a_digit_drawn_with_the_mouse_is_found(page, home, server):
-    """`draw_and_find` through Voila: draw a 1, press the button, walk on from there."""
+def test_a_digit_drawn_is_found(page, home, server):
+    """`draw_and_find` through Voila, dark: draw a 1 with the mouse, take back what a finger adds, find it, clear."""
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [
         nbformat.v4.new_code_cell("from cgan_lib.studio.finder import draw_and_find\n\ndraw_and_find('relativistic')")
     ]
     nbformat.write(notebook, home / "pad.ipynb")
-    page.goto(server("voila", str(home / "pad.ipynb"), "--no-browser", "--Voila.ip=127.0.0.1"), timeout=120_000)
+    address = server("voila", str(home / "pad.ipynb"), "--no-browser", "--Voila.ip=127.0.0.1", "--theme=dark")
+    page.goto(address, timeout=120_000)
     pad = page.locator("canvas.digit-pad")
     pad.wait_for(timeout=90_000)
-    studio = page.locator(PICTURE).last
-    before = studio.get_attribute("src")
+    page.locator(PICTURE).wait_for()
+    assert_everyone_can_use_it(page)  # also before anything is drawn
+    undo, clear, find = (page.get_by_role("button", name=name) for name in ("undo", "clear", "find me"))
+    assert undo.is_disabled()
+    assert clear.is_disabled()
 
     box = pad.bounding_box()
-    middle = box["x"] + box["width"] / 2
-    page.mouse.move(middle + 8, box["y"] + 0.2 * box["height"])
+    x, y = box["x"] + box["width"] / 2, box["y"]
+    page.mouse.move(x + 8, y + 0.2 * box["height"])
     page.mouse.down()
-    page.mouse.move(middle - 8, box["y"] + 0.8 * box["height"], steps=12)
+    page.mouse.move(x - 8, y + 0.8 * box["height"], steps=12)
     page.mouse.up()
-    page.get_by_role("button", name="find me").click()
+    drawn = ink(pad)
+    touch(page, [(x - 60, y + 60), (x - 60, y + 120), (x + 60, y + 120)])
+    assert ink(pad) > 1.5 * drawn
+    undo.click()
+    assert ink(pad) == drawn
+    find.click()
     page.get_by_text("Drawn as a 1").wait_for(timeout=60_000)
-    assert studio.get_attribute("src") != before
     assert digit_in(picture(page, -1)) == 1
+    assert page.locator(PICTURE).count() == 3
+    assert_everyone_can_use_it(page)
 
-    page.get_by_role("button", name="clear").click()
-    page.get_by_role("button", name="find me").click()
+    clear.click()
+    page.get_by_text("Draw a digit, then press").wait_for(timeout=20_000)
+    assert ink(pad) == 0
+    assert page.locator(PICTURE).count() == 1
+    assert undo.is_disabled()
+    find.click()
     page.get_by_text("nothing is drawn yet").wait_for(timeout=20_000)
+
+
+def ink(pad) -> int:
+    """How much white is on the pad."""
+    return pad.evaluate(
+        """pad => pad.getContext("2d").getImageData(0, 0, pad.width, pad.height).data
+            .reduce((sum, value, i) => sum + (i % 4 ? 0 : value), 0)"""
+    )
+
+
+def touch(page, places: list[tuple[float, float]]) -> None:
+    """A finger goes from place to place."""
+    finger = page.context.new_cdp_session(page)
+    for number, (x, y) in enumerate(places):
+        kind = "touchMove" if number else "touchStart"
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
