@@ -56,9 +56,9 @@ def execute(names: list[str]) -> None:
 
 def clean(notebook: nbformat.NotebookNode) -> None:
     """Take out what differs from run to run or machine to machine and that no reader needs."""
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
+    notebook.metadata = {  # what Jupyter itself would write: so it has nothing to change when it opens the file
+        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        "language_info": notebook.metadata.get("language_info", {"name": "python"}),
     }
     for cell in notebook.cells:
         if cell.cell_type != "code":
