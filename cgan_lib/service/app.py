@@ -29,7 +29,7 @@ from cgan_lib.service.request import (
 )
 from cgan_lib.service.static import Asset, answer_with, docs_files, page_files
 from cgan_lib.studio.latent import Direction, slider_directions
-from cgan_lib.studio.view import REACH
+from cgan_lib.studio.naming import REACH
 
 ABOUT = """**What a seed means.** Latent number `index` of a `seed` is row `index` of
 `numpy.random.RandomState([seed, 0]).standard_normal((index + 1, {latent_dim}))`, rounded to float32: NumPy's frozen
@@ -146,10 +146,7 @@ def page_settings(generator: ConditionalGenerator, name: str, directions: Sequen
         "name": name,
         "class_names": list(generator.class_names),
         **{key: config[key] for key in ("image_size", "channels", "latent_dim")},
-        "directions": [
-            {"label": direction.label(number), "name": direction.name, "share": direction.share}
-            for number, direction in enumerate(directions, start=1)
-        ],
+        "directions": [{"name": direction.name, "share": direction.share} for direction in directions],
         "reach": REACH,
         "max_grid": MAX_GRID,
         "mixes": generator.mixes,

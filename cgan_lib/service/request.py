@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cgan_lib.studio.latent import SLIDERS
-from cgan_lib.studio.view import REACH, View
+from cgan_lib.studio.naming import REACH
+from cgan_lib.studio.view import View
 
 MAX_GRID, DEFAULT_GRID = 10, 5  # images along each side
 MAX_BODY = 16 * 1024  # bytes

@@ -23,7 +23,7 @@ from cgan_lib.service import create_app
 from cgan_lib.service.request import EXAMPLES, MAX_BODY
 from cgan_lib.service.static import page_files
 from cgan_lib.studio.latent import directions
-from cgan_lib.studio.view import REACH
+from cgan_lib.studio.naming import REACH
 from cgan_lib.weights.foreign import ForeignGenerator
 
 JSON = {"Content-Type": "application/json"}
@@ -314,10 +314,7 @@ def test_the_page_is_told_about_the_generator(client, generator):
             "image_size": 28,
             "channels": 1,
             "latent_dim": 100,
-            "directions": [
-                {"label": d.label(number), "name": d.name, "share": d.share}
-                for number, d in enumerate(directions(generator, 4), start=1)
-            ],
+            "directions": [{"name": d.name, "share": d.share} for d in directions(generator, 4)],
             "reach": REACH,
             "max_grid": 10,
             "mixes": True,
