@@ -19,6 +19,8 @@ const SIGNS = {
   "/": ["M.8 25.4Q4.6 14 8.4 4.4", 9], "(": ["M5 3.4Q-1.6 14.4 4.4 26", 5.4], ")": ["M1 3.4Q7.2 13.6.6 26", 5.4],
 };
 
+const cleaned = (text) => text.replace(ALLOWED, "").slice(0, MOST);
+
 /** Pieces of a text, [{ d, x, stroke }], and their width; `drawn(digit, place)` gives the outline of a digit. */
 export function setOut(text, drawn) {
   const pieces = [];
@@ -67,8 +69,8 @@ function asPng({ pieces, width }) {
  * `changed()` is called when another text is typed, or one hand or many are chosen.
  */
 export function numbers({ state, engineOf, changed }) {
-  const input = byId("text");
-  let written = null, newest = 0, waiting = null, last = "";
+  const input = byId("text"), hint = byId("text-hint");
+  let typed = "", written = null, newest = 0, waiting = null, last = "";
 
   async function drawn(view, digit, index) {
     const engine = await engineOf(view);
@@ -107,7 +109,7 @@ export function numbers({ state, engineOf, changed }) {
     byId("paper").innerHTML = text ? asSvg(text, whole) : "";
     for (const id of SAVERS) byId(id).setAttribute("aria-disabled", !text);
     byId("write-part").dataset.state = "ready";
-    if (text) announce(`Written: ${text}`);
+    if (text && !hint.classList.contains("wrong")) announce(`Written: ${text}`);
   }
 
   function later() {
@@ -117,12 +119,12 @@ export function numbers({ state, engineOf, changed }) {
   }
 
   input.addEventListener("input", () => {
-    const clean = input.value.replace(ALLOWED, "").slice(0, MOST);
-    byId("text-hint").classList.toggle("wrong", clean !== input.value);
-    if (clean !== input.value) {
-      announce(byId("text-hint").textContent);
-      input.value = clean;
-    }
+    const clean = cleaned(input.value), wrong = clean !== input.value;
+    hint.classList.toggle("wrong", wrong);
+    if (wrong) announce(hint.textContent);
+    if (wrong) input.value = clean;
+    if (clean === typed) return;
+    typed = clean;
     changed();
     later();
   });
@@ -147,7 +149,7 @@ export function numbers({ state, engineOf, changed }) {
       if (byId("each-hand").checked) query.set("hands", "each");
     },
     fromQuery(query) {
-      input.value = (query.get("text") ?? input.defaultValue).replace(ALLOWED, "").slice(0, MOST);
+      typed = input.value = cleaned(query.get("text") ?? "") || input.defaultValue;
       byId(query.get("hands") === "each" ? "each-hand" : "one-hand").checked = true;
     },
   };
