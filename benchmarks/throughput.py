@@ -73,7 +73,7 @@ def plain_steps(
     optimizer_d = torch.optim.Adam(discriminator.parameters(), recipe.lr, betas)
     averaged = copy.deepcopy(generator) if recipe.ema else None
     loss = LOSSES[recipe.loss]
-    weight = loss.penalty_weight if recipe.penalty_weight is None else recipe.penalty_weight
+    weight = recipe.weight_of_penalty
     for step, (real, labels) in enumerate(itertools.chain.from_iterable(itertools.repeat(loader)), start=1):
         real, labels = real.to(device), labels.to(device)
         z = torch.randn(recipe.batch_size, recipe.latent_dim, device=device)

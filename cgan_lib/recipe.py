@@ -141,13 +141,17 @@ class Recipe:
             raise UserError(f"the networks of {self.model} do not grow: leave grow_every=0, or take model growing.")
         if self.penalty_weight is not None and loss.penalty is None:
             raise UserError(f"the loss {self.loss} has no gradient penalty: leave penalty_weight out.")
-        weight = loss.penalty_weight if self.penalty_weight is None else self.penalty_weight
-        if loss.penalty and weight and _has_batch_norm(family):
+        if loss.penalty and self.weight_of_penalty and _has_batch_norm(family):
             able = ", ".join(name for name, other in MODELS.items() if not _has_batch_norm(other))
             raise UserError(
                 f"the gradient penalty of {self.loss} looks at one image, but BatchNorm in the discriminator of "
                 f"{self.model} mixes in the others: take a model without it ({able}), or penalty_weight=0."
             )
+
+    @property
+    def weight_of_penalty(self) -> float:
+        """`penalty_weight`, or the loss's own; 0 for a loss without a gradient penalty."""
+        return LOSSES[self.loss].penalty_weight if self.penalty_weight is None else self.penalty_weight
 
     def replace(self, **changes: Any) -> "Recipe":
         """A copy with some fields changed; `UserError` for an unknown field (suggests the nearest) or a bad value."""

@@ -215,8 +215,7 @@ class Trainer:
 
     def _penalty(self, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor | float:
         """The discriminator's gradient penalty, every `penalty_every` steps and then as many times as strong."""
-        every = self.recipe.penalty_every
-        weight = self.loss.penalty_weight if self.recipe.penalty_weight is None else self.recipe.penalty_weight
+        every, weight = self.recipe.penalty_every, self.recipe.weight_of_penalty
         if self.loss.penalty is None or not weight or (self.step + 1) % every:
             return 0.0
         with torch.autocast(self.device.type, enabled=False):  # second derivatives want full precision
