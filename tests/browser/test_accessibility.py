@@ -162,6 +162,7 @@ def test_forced_colours_leave_sliders_and_choices_visible(open_page, service):
     page = open_page(**LOOKS["forced colours"])
     show(page, service, "draw")
     assert page.evaluate("getComputedStyle(document.getElementById('share')).appearance") == "auto"
-    chosen, other = (page.get_by_role("button", name=name, exact=True) for name in ("3", "4"))
     background = "(button) => getComputedStyle(button).backgroundColor"
-    assert chosen.evaluate(background) != other.evaluate(background)
+    for pair in (("3", "4"), ("One", "Grid")):
+        chosen, other = (page.get_by_role("button", name=name, exact=True).evaluate(background) for name in pair)
+        assert chosen != other
