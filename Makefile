@@ -1,13 +1,14 @@
 # make run, make test: everything else is a part of these two, or a convenience
 PYTHON ?= python3
 BIN := .venv/bin
+CALLERS_PATH := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: run test setup lab tensorboard studio notebooks demo-site colab
 
-# Train the first recipe and say where its picture, its curves and the notebooks are
+# Train the first recipe and say where its picture, its curves and the notebooks are, as can be typed outside of make
 run: setup
-	@$(BIN)/python -m cgan_lib train bce
+	@PATH="$(CALLERS_PATH)" $(BIN)/cgan train bce
 	@echo "  the course    make lab   (JupyterLab; begin with notebooks/00_start_here.ipynb)"
 
 # Everything that must hold: style, unit tests, every notebook from top to bottom
@@ -24,8 +25,7 @@ $(BIN)/.installed: requirements.txt pyproject.toml
 		{ echo "Python 3.10 or newer is needed: make PYTHON=python3.12 …" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the dependencies into .venv (once; PyTorch is a large download) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python tools/install.py
 	@touch $@
 
 lab: setup
@@ -43,7 +43,7 @@ notebooks: setup
 	@$(BIN)/python tools/notebooks.py
 
 # A folder for any static web host: the page, and a generator that runs in the visitor's browser.
-# make demo-site SOURCE=logs/mnist/bce/demo OUT=docs: another generator, another folder
+# make demo-site SOURCE=logs/mnist/bce/demo OUT=public: another generator, another folder
 demo-site: setup
 	@$(BIN)/python tools/demo_site.py --source "$(or $(SOURCE),relativistic)" --out "$(or $(OUT),site)"
 
