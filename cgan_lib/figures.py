@@ -125,16 +125,17 @@ def ink_on(colour: Any) -> str:
 
 
 def draw_map(axes: Any, points: Tensor, labels: Tensor, class_names: Sequence[str], title: str = "") -> None:
-    """Draw points (N,2) with a colour and a marker for each class, and its name on the middle of its points."""
+    """Draw points (N,2) with a colour and a marker for each class, and its name on top of most of its points."""
     from matplotlib.patheffects import withStroke
 
+    halo = [withStroke(linewidth=3, foreground=PAPER)]
     for index, name in enumerate(class_names):
         own = np.asarray(points)[np.asarray(labels) == index]  # (n, 2)
         if len(own):
             axes.scatter(*own.T, color=f"C{index % 10}", marker=MARKERS[index % len(MARKERS)], s=14, linewidths=0)
-            halo = [withStroke(linewidth=4, foreground=PAPER)]
-            style = dict(fontsize=16, fontweight="bold", color=INK, path_effects=halo)
-            axes.text(*np.median(own, 0), name, ha="center", va="center", **style)
+            top = np.median(own[:, 0]), np.percentile(own[:, 1], 95)  # a stray does not carry the name away
+            style = dict(fontsize=14, fontweight="bold", color=INK, path_effects=halo)
+            axes.annotate(name, top, (0, 4), textcoords="offset points", ha="center", va="bottom", **style)
     axes.set(title=title, xticks=[], yticks=[])
 
 

@@ -10,8 +10,9 @@ from torch import nn
 import cgan_lib.losses
 from cgan_lib import generate
 from cgan_lib.course.diagrams import draw_conditioning, draw_game
-from cgan_lib.course.show import print_shapes, show_grid, show_history, show_source, show_stages
+from cgan_lib.course.show import print_shapes, show_grid, show_grids, show_history, show_source, show_stages
 from cgan_lib.models import MODELS
+from cgan_lib.sampling import tile
 
 
 @pytest.fixture(autouse=True)
@@ -71,10 +72,25 @@ def test_show_source_shows_the_source_as_it_stands(notebook):
 def test_every_figure_is_displayed_once(notebook, finished, digits):
     images = generate(finished.generator, list(range(10)))
     assert len(notebook(show_grid, images, ["digits"], "title")) == 1
+    assert len(notebook(show_grids, {"one": images, "two": images}, ["digits"])) == 1
     assert len(notebook(show_history, finished.history(), "title")) == 1
     assert len(notebook(show_stages, finished.grids, {0: "noise", 40: "digits"})) == 1
     assert len(notebook(draw_game, digits.images[:3], images[:3], [0, 1, 2])) == 1
     assert len(notebook(draw_conditioning)) == 1
+
+
+def test_show_grids_draws_each_grid_below_its_title(monkeypatch):
+    titles = {}
+    monkeypatch.setattr(
+        plt, "show", lambda: titles.update({axes.get_title(): axes.images[0].get_array() for axes in plt.gcf().axes})
+    )
+    dark, light = torch.zeros(3, 1, 4, 4, dtype=torch.uint8), torch.full((2, 1, 4, 4), 200, dtype=torch.uint8)
+    show_grids({"dark": dark, "light": light}, columns=2)
+    plt.close("all")
+    assert {title: (picture.shape[0], picture.max()) for title, picture in titles.items()} == {
+        "dark": (tile(dark, 2).shape[1], tile(dark, 2).max()),
+        "light": (tile(light, 2).shape[1], 200),
+    }
 
 
 def stages(monkeypatch, grids, titles, *arguments):
