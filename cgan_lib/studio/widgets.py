@@ -81,6 +81,7 @@ class Studio(Room):
         self.message, self.caption, self.other_caption = message(), widgets.HTML(), widgets.HTML()
         self.picture, self.other = Picture(), Picture()
         self.pictures = widgets.Box(layout=beside())
+        self.pictures.add_class("cgan-pictures")
         self._center()
         self._changed_model()
         self._listen()
