@@ -21,7 +21,8 @@ class KnownHosts:
     """ASGI middleware: 421 for requests to a host that is not this one, such as a page's name that now leads here.
 
     Known are localhost, the `host` that is listened on and the `others`; when that is the whole network, this machine's
-    name and any address too, since only names can be led elsewhere. "*" among the others: every host.
+    name and any address too, since only names can be led elsewhere. "*" among the others: every host. Who says none, in
+    HTTP/1.0, is no browser.
     """
 
     def __init__(self, app: ASGIApp, host: str, others: Sequence[str] = ()):
@@ -43,6 +44,8 @@ class KnownHosts:
         if self.every:
             return True
         asked = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        if not asked and scope["http_version"] == "1.0":
+            return True
         found = [match[1] or match[2] for host in asked if (match := HOST.fullmatch(host))]
         return len(asked) == len(found) == 1 and (
             (name := _plain(found[0])) in self.names or (self.addresses and _is_address(name))

@@ -12,11 +12,13 @@ MAX_HEAD = 64 * 1024  # bytes of a request that are not its body: head, what fra
 SLICE = 16 * 1024  # bytes that are parsed before they are counted
 READ_SECONDS = 10.0  # from the first byte of a request, or from the connection, to the end of its body
 WRITE_SECONDS = 60.0  # in which a client has to take what was sent
+MAX_PIPELINED = 100  # requests of a connection that wait for the answers before theirs
 IDLE_SECONDS = 5  # after an answer, until the next request begins
 MAX_CONNECTIONS = 400  # open at once and answered; a process may often open no more than 1,024 files
 MAX_REFUSED = 200  # open beside them, which are answered 503; those beyond are closed at once
 
 REASONS = {
+    400: "that is no HTTP request",
     408: f"the request was not there after {READ_SECONDS:.0f} s",
     431: f"the head of the request has more than {MAX_HEAD} bytes",
     503: f"{MAX_CONNECTIONS} connections are open: try again in {IDLE_SECONDS} s",
@@ -67,13 +69,14 @@ class Connection(HttpToolsProtocol):
             super().data_received(part)
             if self.transport.is_closing():
                 return
-            if self.beside_body > MAX_HEAD:
+            if self.beside_body > MAX_HEAD or len(self.pipeline) > MAX_PIPELINED:
                 self._refuse(431)
                 return
 
     def on_message_begin(self) -> None:
         """The clock of a request starts."""
         super().on_message_begin()
+        self._unset_keepalive_if_required()
         self.beside_body = 0
         self._expect_request()
 
@@ -83,15 +86,21 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is there."""
+        """The request is there; if its answer was sooner, the connection is idle from now on, which uvicorn forgets."""
         self._stop_reading_clock()
         super().on_message_complete()
+        if self.cycle.response_complete:
+            self.timeout_keep_alive_task = self.loop.call_later(IDLE_SECONDS, self.timeout_keep_alive_handler)
 
     def on_response_complete(self) -> None:
         """The next request has not had its time if it was waiting for this answer."""
         super().on_response_complete()
         if self.reading:
             self._expect_request()
+
+    def send_400_response(self, msg: str) -> None:
+        """In the words of the other refusals, and not in place of an answer that is under way."""
+        self._refuse(400)
 
     def pause_writing(self) -> None:
         """Not all that was sent was taken, and nothing more is sent until it is."""
@@ -136,7 +145,8 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, status: int) -> None:
         """Close the connection, with an answer unless there is no request or another answer has begun."""
         begun = self.current is not None and self.current.response_started and not self.current.response_complete
-        if self.scope is not None and not begun and not self._answering():
+        asked = self.scope is not None or status == 400
+        if asked and not begun and not self._answering():
             content = json.dumps({"detail": REASONS[status]})
             head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
             self.transport.write(f"{head}content-length: {len(content)}\r\nconnection: close\r\n\r\n{content}".encode())

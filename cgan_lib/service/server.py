@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 import uvicorn
+from starlette.types import ASGIApp
 
 from cgan_lib.errors import UserError
 from cgan_lib.models.layers import ConditionalGenerator
@@ -35,11 +36,23 @@ def serve(
     may ask from a browser; a proxy may put it below `root_path`. `UserError` when it cannot listen there.
     """
     check_hosts(allow_hosts)
-    app = BelowPath(shared_with(create_app(generator, name, real=real_sheet(generator)), allow_origins), root_path)
-    listener = _listen(host, port)
-    torch.set_num_threads(max((os.cpu_count() or 1) - 1, 1))  # the event loop needs a core too
+    with _listen(host, port) as listener:
+        torch.set_num_threads(max((os.cpu_count() or 1) - 1, 1))  # the event loop needs a core too
+        app = shared_with(create_app(generator, name, real=real_sheet(generator)), allow_origins)
+        server = _server(KnownHosts(BelowPath(app, root_path), host, allow_hosts))
+        for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again at its end: not to die of them then
+            signal.signal(number, server.handle_exit)
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{listener.getsockname()[1]}"
+        print(f"{name} at {address} (the page) and {address}/docs (the interface); Ctrl-C stops it", flush=True)
+        gc.freeze()  # looking again and again through all that torch has loaded stops everything for 0.1 s
+        server.run(sockets=[listener])
+        gc.unfreeze()  # else extensions of torch complain at the exit
+
+
+def _server(app: ASGIApp) -> uvicorn.Server:
     config = uvicorn.Config(
-        KnownHosts(app, host, allow_hosts),
+        app,
         http=Connection,
         ws="none",
         log_level="error",  # what clients do wrong is no news
@@ -47,15 +60,7 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
-    server = uvicorn.Server(config)
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again at its end: not to die of them then
-        signal.signal(number, server.handle_exit)
-    shown = f"[{host}]" if ":" in host else host
-    address = f"http://{shown}:{listener.getsockname()[1]}"
-    print(f"{name} at {address} (the page) and {address}/docs (the interface); Ctrl-C stops it", flush=True)
-    gc.freeze()  # looking again and again through all that torch has loaded stops everything for 0.1 s
-    server.run(sockets=[listener])
-    gc.unfreeze()  # else extensions of torch complain at the exit
+    return uvicorn.Server(config)
 
 
 def _listen(host: str, port: int) -> socket.socket:

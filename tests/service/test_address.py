@@ -65,6 +65,13 @@ def test_the_process_knows_its_hosts_and_redirects_to_none(port):
         assert "location" not in answer.headers
 
 
+@pytest.mark.parametrize(("version", "status"), [("1.0", 200), ("1.1", 421)])
+def test_who_names_no_host_is_answered_where_none_was_asked_for(port, version, status):
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT) as connection:
+        connection.sendall(f"GET /healthz HTTP/{version}\r\n\r\n".encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 %d " % status)
+
+
 @pytest.mark.parametrize("name", ["http://a.org", "a.org:80", "", "*.a.org"])
 def test_a_name_that_cannot_be_one_is_refused(name):
     with pytest.raises(UserError, match="must be a name alone"):

@@ -203,14 +203,44 @@ def test_who_takes_a_byte_now_and_then_holds_no_connection(monkeypatch, connecti
             time.sleep(0.02)
 
 
-def test_an_idle_connection_ends(monkeypatch):
+@pytest.mark.parametrize("body", [b"", b"hello"])
+def test_an_idle_connection_ends(monkeypatch, body):
+    """Also one whose request was answered before all of it had come."""
     monkeypatch.setattr(guard, "IDLE_SECONDS", 0.2)
     with listening(pages) as (_, port), socket.create_connection(("127.0.0.1", port)) as client:
-        client.sendall(GET + b"\r\n")
-        assert len(answer_of(client)) > 60_000
+        client.sendall(GET + b"Content-Length: %d\r\n\r\n" % len(body))
+        assert status_of_next(client) == 200
+        client.sendall(body)
+        assert answer_of(client) == b""
 
 
-# Clients without number
+# Clients without number, or without sense
+
+
+@pytest.mark.parametrize(("count", "answered"), [(3, 3), (600, 0)])
+def test_some_requests_may_be_sent_before_their_answers(quick, count, answered):
+    with socket.create_connection(("127.0.0.1", quick)) as connection:
+        connection.sendall((count - 1) * (GET + b"\r\n") + GET + b"Connection: close\r\n\r\n")
+        assert answer_of(connection).count(b"HTTP/1.1 200 OK") == answered
+
+
+@pytest.mark.parametrize("before", [b"", GET + b"\r\n"])
+def test_what_is_no_request_is_told_so(quick, before):
+    with socket.create_connection(("127.0.0.1", quick)) as connection:
+        if before:
+            connection.sendall(before)
+            assert status_of_next(connection) == 200
+        connection.sendall(b"\x16\x03\x01\x02\x00\r\n\r\n")
+        answer = answer_of(connection)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b'{"detail": "that is no HTTP request"}')
+
+
+def test_what_is_no_request_takes_no_answer_from_the_one_before_it(quick, monkeypatch):
+    monkeypatch.setattr("cgan_lib.service.batching.generate", slowly)
+    with socket.create_connection(("127.0.0.1", quick)) as connection:
+        connection.sendall(service.request_of({"value": 1}) + b"\x16\x03\r\n\r\n")
+        assert answer_of(connection) == b""
 
 
 def test_so_many_connections_are_answered_some_are_refused_and_the_rest_closed(quick, monkeypatch):

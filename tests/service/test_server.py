@@ -161,6 +161,14 @@ def test_where_it_cannot_listen_it_says_so_in_a_line(capsys):
             assert re.fullmatch(f"error: cannot listen on {reason}: choose .*--port.\n", printed.err)
 
 
+@pytest.mark.parametrize("wrong", ["--allow-host http://a.org", "--allow-origin a.org", "--root-path digits"])
+def test_a_wrong_option_is_named_in_a_line(wrong, capsys):
+    assert main(["serve", "bce", "--port", "0", *wrong.split()]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert re.fullmatch(f"error: {wrong.split()[0]} '.*' must be .*\n", printed.err)
+
+
 @pytest.mark.parametrize("host", ["", "0", "0x0", "0.0"])
 def test_it_listens_on_every_address_only_when_that_is_said(host, capsys):
     assert main(["serve", "bce", "--host", host, "--port", "0"]) == 2
