@@ -50,6 +50,15 @@ def _failed(message: str, code: int) -> int:
     return code
 
 
+def leave_closed_terminal() -> None:
+    """Print nowhere from now on, if the terminal was closed: what is still to be done must not fail for that."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            print(file=stream, flush=True)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def with_plain_letters() -> None:
     """From now on, what the console cannot show, such as ↓ on an old one of Windows, is printed as ASCII."""
     codecs.register_error("cgan_plain", _plain)

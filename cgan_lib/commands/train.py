@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from cgan_lib.console import from_here, neighbour, program, quoted
+from cgan_lib.console import from_here, leave_closed_terminal, neighbour, program, quoted
 from cgan_lib.figures import WIDTH, draw_history, house_style
 from cgan_lib.paths import home, make_folder, short
 from cgan_lib.recipes import RECIPES, Recipe, get_recipe
@@ -45,6 +45,7 @@ def command(
         result, code = train(recipe, run=run, profile=profile, device=device), 0
     except Stopped as stop:
         result, code = stop.run, 128 + stop.signal
+        leave_closed_terminal()  # it may have been that which stopped the training
     folder, classes = quoted(short(result.folder)), range(min(result.generator.config["num_classes"], 10))
     board = f"{neighbour('tensorboard')} --logdir {quoted(from_here(home() / 'logs'))}"
     print(f"\n{result.step} steps in {result.seconds:.0f} s of training")

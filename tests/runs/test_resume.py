@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.parse
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from cgan_lib.runs.board import name_of
 from cgan_lib.runs.checkpoint import checkpoints
 from cgan_lib.runs.logbook import read_scalars
 
+fcntl, pty, termios = map(pytest.importorskip, ("fcntl", "pty", "termios"))  # of Unix
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes as Unix does")
 
 STEPS = 120
@@ -252,3 +254,28 @@ def test_a_signal_ends_the_command_with_128_more_and_the_same_command_goes_on_to
     assert main(arguments) == 0
     assert nursery.train(home, recipe="dropout", **options | {"run": "whole"}) == 0
     assert_identical(newest_state(folder), newest_state(folder.with_name("whole")))
+
+
+def test_a_terminal_that_is_closed_ends_the_command_with_129_and_all_is_saved(home, tiny):
+    arguments = ["train", "bce", "--steps", "100000"]
+    for name, value in (tiny | RHYTHM).items():
+        arguments += [f"--{name.replace('_', '-')}", str(value)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    outside, terminal = pty.openpty()
+    os.set_blocking(outside, False)
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal)
+    own = dict(start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+    process = subprocess.Popen([sys.executable, "-m", "cgan_lib", *arguments], env=environment, **streams, **own)
+    os.close(terminal)
+    folder = home / "logs" / "digits" / "bce" / "ci"
+
+    def saved():
+        with suppress(BlockingIOError):
+            os.read(outside, 1 << 16)  # else it fills up
+        return checkpoints(folder / "checkpoints")
+
+    wait_for(saved)
+    os.close(outside)
+    assert process.wait(300) == 128 + signal.SIGHUP
+    assert newest_state(folder)["step"] >= 10
+    assert (folder / "generator.safetensors").is_file()
