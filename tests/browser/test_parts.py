@@ -264,14 +264,34 @@ def test_a_number_is_written_in_one_hand(page, service, generator):
     assert len(svg) < 25_000
     png_name, png = saved(page, "#save-number")
     assert png_name == "-012-345-67-89_seed261.png"
-    places = digits_of(svg)
+    places, ends = digits_of(svg), []
     assert len(places) == 10
-    assert places == sorted(places)
     for digit, left in enumerate(places):
         outlined, expected = ink(png, left) > 128, drawn(generator, View(digit, seed=261)) > 100
         columns = expected.any(1)  # what lies beside them may be of the neighbour
+        (inked,) = columns[0].nonzero(as_tuple=True)
+        ends.append((left + inked[0].item(), left + inked[-1].item() + 1))
         both, either = (outlined & expected & columns[:, None]).sum(), ((outlined | expected) & columns[:, None]).sum()
         assert both / either > 0.75, digit
+    gaps = [ends[digit + 1][0] - ends[digit][1] for digit in (0, 1, 3, 4, 6, 8)]  # no sign between them
+    assert min(gaps) > 0.5
+    assert max(gaps) < 4
+
+
+def test_an_outline_is_as_large_whatever_the_pixels(page, service):
+    page.goto(service)
+    small, large = page.evaluate("""async () => {
+        const { outline } = await import("./outline.js");
+        const inside = (x) => x >= 9 && x < 20;
+        return [28, 112].map((side) => {
+            const at = (p) => 28 * p / side;
+            const inked = (p) => inside(at(p % side)) && inside(at(Math.floor(p / side)));
+            return outline(Uint8ClampedArray.from({ length: side * side }, (_, p) => 255 * inked(p)), side);
+        });
+    }""")
+    for end, expected in (("left", 9), ("right", 20)):
+        assert small[end] == pytest.approx(expected, abs=0.5)
+        assert large[end] == pytest.approx(expected, abs=0.3)
 
 
 def test_each_digit_can_have_a_hand_of_its_own(page, service):

@@ -5,7 +5,7 @@ import { patiently, tell } from "./status.js";
 
 const ALLOWED = /[^\d .\-/+():,]/g; // what is none of these cannot be written
 const MOST = 24; // characters
-const HEIGHT = 36, BASE = 24, MARGIN = 5, GAP = 2.4, PEN = 2.2; // in pixels of a digit of 28
+const HEIGHT = 36, BASE = 24, MARGIN = 5, GAP = 2.4, PEN = 2.2; // a digit is 28 wide and high
 const INK = "#1d2b53", PAPER = "#ffffff";
 const LINE = `fill="none" stroke="${INK}" stroke-width="${PEN}" stroke-linecap="round"`;
 const AREA = `fill="${INK}" fill-rule="evenodd"`;

@@ -3,7 +3,8 @@ import { enlarged, LOOKS, neighbours } from "./picture.js";
 
 const FINER = 4; // times as many pixels, along which to march
 const LEVEL = 100; // this grey is the edge
-const SPACING = 1.2; // pixels between two points of an outline
+const SIDE = 28; // of what is outlined, in the units of its path, whatever its pixels
+const SPACING = 1.2; // from one point of an outline to the next
 // Where the edge enters and leaves a square, for each of the sixteen ways its corners are in ink (1 top left, 2 top
 // right, 4 bottom right, 8 bottom left), ink to the right: 0 top, 1 right, 2 bottom, 3 left
 const WAYS = [
@@ -11,7 +12,7 @@ const WAYS = [
   [[3, 2]], [[0, 2]], [[3, 2], [1, 0]], [[1, 2]], [[3, 1]], [[0, 1]], [[3, 0]], [],
 ];
 
-/** Outlines of a plane side × side, in its pixels: `d` of the path; from `left` to `right` there is ink. */
+/** Outlines of a plane side × side, as a path in a square of 28: its `d`; from `left` to `right` there is ink. */
 export function outline(plane, side) {
   const fine = enlarged(plane, side, FINER, neighbours(side, FINER, LOOKS.strokes));
   const loops = march(fine, side * FINER).map(evenlySpaced).filter((loop) => loop.length > 3);
@@ -33,9 +34,9 @@ function march(grey, width) {
       for (const [from, to] of ways) next.set(key(edges(x, y)[from]), edges(x, y)[to]);
     }
   }
-  const point = ([x, y, down]) => { // where the edge cuts a line between two pixels, in pixels of the plane
+  const point = ([x, y, down]) => { // where the edge cuts a line between two pixels
     const here = at(x, y), far = (LEVEL - here) / (at(x + !down, y + down) - here);
-    return [(x + (down ? 0 : far) + 0.5) / FINER, (y + (down ? far : 0) + 0.5) / FINER];
+    return [x + (down ? 0 : far), y + (down ? far : 0)].map((pixel) => ((pixel + 0.5) * SIDE) / width);
   };
   const loops = [];
   while (next.size) {
@@ -51,7 +52,7 @@ function march(grey, width) {
   return loops;
 }
 
-/** Points of a closed line, about `SPACING` from one to the next. */
+/** Points of a closed line, `SPACING` from one to the next. */
 function evenlySpaced(loop) {
   const points = [];
   let walked = SPACING;
