@@ -10,10 +10,13 @@ function label(row) {
   return row.querySelector(".widget-label")?.textContent ?? "";
 }
 
-function name(root) {
+function nameAll(root) {
   for (const row of root.querySelectorAll(".widget-slider")) {
-    set(row.querySelector(".noUi-handle, .ui-slider-handle"), { role: "slider", "aria-label": label(row) });
-    set(row.querySelector(".widget-readout"), { role: "textbox", "aria-label": `${label(row)}, as a number` });
+    const readout = row.querySelector(".widget-readout");
+    const name = label(row), value = readout?.textContent;
+    set(row.querySelector(".noUi-handle"), { "aria-label": name });
+    set(row.querySelector(".ui-slider-handle"), { role: "slider", "aria-label": name, "aria-valuenow": value }); // of 7
+    set(readout, { role: "textbox", "aria-label": `${name}, as a number` });
   }
   for (const row of root.querySelectorAll(".widget-toggle-buttons")) {
     set(row, { role: "group", "aria-label": label(row) });
@@ -30,9 +33,9 @@ function render({ el }) {
     const root = el.closest(ROOT);
     if (!root) return; // it is not on the page yet
     clearInterval(waiting);
-    observer = new MutationObserver(() => name(root));
+    observer = new MutationObserver(() => nameAll(root));
     observer.observe(root, { subtree: true, childList: true, characterData: true, attributeFilter: ["class"] });
-    name(root);
+    nameAll(root);
   }, 50);
   return () => {
     clearInterval(waiting);

@@ -244,6 +244,30 @@ def test_a_digit_drawn_is_found(page, home, server):
     page.get_by_text("nothing is drawn yet").wait_for(timeout=20_000)
 
 
+OLD_SLIDER = """<div class="cgan-studio"><div id="names"></div><div class="widget-slider">
+    <div class="widget-label">wider</div>
+    <div class="ui-slider"><span class="ui-slider-handle" tabindex="0"></span></div>
+    <div class="widget-readout" contenteditable="true">0.5</div></div></div>"""
+
+
+def test_sliders_of_ipywidgets_7_get_names_and_values_too(page):
+    """Its markup alone, for no server here shows it: Colab does."""
+    page.set_content(OLD_SLIDER)
+    page.evaluate(
+        """async source => {
+            const { default: widget } = await import(`data:text/javascript,${encodeURIComponent(source)}`);
+            widget.render({ el: document.querySelector("#names") });
+        }""",
+        (ROOT / "cgan_lib" / "studio" / "names.js").read_text(),
+    )
+    slider = page.get_by_role("slider", name="wider")
+    slider.wait_for(state="attached")
+    assert slider.get_attribute("aria-valuenow") == "0.5"
+    page.locator(".widget-readout").evaluate("one => { one.textContent = '0.6'; }")
+    page.wait_for_function("() => document.querySelector('.ui-slider-handle').ariaValueNow === '0.6'")
+    assert page.get_by_role("textbox", name="wider, as a number").is_visible()
+
+
 def ink(pad) -> int:
     """How much white is on the pad."""
     return pad.evaluate(
