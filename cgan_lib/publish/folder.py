@@ -21,6 +21,7 @@ from cgan_lib.models.limits import check_finite
 from cgan_lib.runs.run import Run, open_run
 from cgan_lib.sampling import generate, grid_inputs, tile
 from cgan_lib.weights import save_generator, state_to_store
+from cgan_lib.weights.description import note
 
 
 def publish(
@@ -50,7 +51,7 @@ def publish(
 def _write(generator: ConditionalGenerator, folder: Path, card: dict[str, Any], seed: int = 0, **facts: Any) -> Path:
     check_finite(generator)
     weights = io.BytesIO()
-    torch.save(state_to_store(generator, half=False), weights)
+    torch.save(note(state_to_store(generator, half=False), generator, family_of(generator)), weights)
     weights_file = re.sub(r"\W", "_", f"{generator.dataset}_cgan_generator".lstrip("_")) + ".pth"
     z, labels = grid_inputs(generator.config["num_classes"], generator.config["latent_dim"], seed)
     source, picture = architecture(family_of(generator)), png(tile(generate(generator, labels, z=z)))

@@ -1,10 +1,12 @@
 """What files say about a generator beside its tensors: read with care, compared, and overruled where it is wrong."""
 
 import json
-from collections import ChainMap
+from collections import ChainMap, OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from cgan_lib.errors import shown
 from cgan_lib.models import MODELS
@@ -23,10 +25,25 @@ def beside(folder: Path) -> Descriptions:
 
 
 def inside(name: str, content: dict, metadata: dict[str, str]) -> Descriptions:
-    """What the file `name` says: its metadata, or `about` in a checkpoint of ours."""
-    if isinstance(about := content.get("about"), str) and (config := _parse(about)):
-        return {name: config}
+    """What the file `name` says: its metadata, or `about` in a checkpoint or a state dict of ours."""
+    for about in (content.get("about"), _noted(content)):
+        if isinstance(about, str) and (config := _parse(about)):
+            return {name: config}
     return {name: _parse(metadata.get("config", "{}"), metadata.get("model"))}
+
+
+def note(state: dict[str, Tensor], generator: ConditionalGenerator, model: str) -> dict[str, Tensor]:
+    """The same state dict, which says what it is where PyTorch keeps versions: `load_state_dict` takes it as any."""
+    noted = OrderedDict(state)
+    about = json.dumps({"model": model, **generator.describe()}, ensure_ascii=False)
+    vars(noted)["_metadata"] = {"": {"about": about}}
+    return noted
+
+
+def _noted(content: dict) -> Any:
+    modules = getattr(content, "_metadata", None)
+    network = modules.get("") if isinstance(modules, dict) else None
+    return network.get("about") if isinstance(network, dict) else None
 
 
 def agreeing(generator: ConditionalGenerator, model: str, described: Descriptions) -> Descriptions:

@@ -122,6 +122,22 @@ def test_the_samples_are_ten_images_of_each_class_from_the_latents_of_the_runs_g
         assert np.array_equal(np.asarray(picture)[::2, ::2], expected)
 
 
+@pytest.mark.parametrize("name", ["fashion_mnist_cgan_generator.pth", "model.safetensors"])
+def test_a_weight_file_knows_its_data_set_and_its_classes_away_from_its_folder(clothes, tmp_path, name):
+    folder = publish(clothes, tmp_path / "out")
+    loaded = load_generator((folder / name).rename(tmp_path / name))
+    assert (loaded.dataset, loaded.class_names) == ("fashion_mnist", CLOTHES)
+    assert same_bits(loaded, clothes)
+
+
+@pytest.mark.parametrize("noted", [1, [], {}, {"": 1}, {"": {"about": 1}}, {"": {"about": "{"}}, {"": {"about": "[]"}}])
+def test_what_a_state_dict_says_beside_its_tensors_is_read_with_care(clothes, tmp_path, noted):
+    state = clothes.state_dict()
+    state._metadata = noted
+    torch.save(state, tmp_path / "state.pth")
+    assert same_bits(load_generator(tmp_path / "state.pth"), clothes)
+
+
 def test_what_comes_back_knows_its_data_set_and_its_classes(clothes, tmp_path):
     folder = publish(clothes, tmp_path / "out")
     assert names(folder) == FILES - {"digits_cgan_generator.pth"} | {"fashion_mnist_cgan_generator.pth"}
