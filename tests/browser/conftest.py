@@ -39,7 +39,7 @@ def browser() -> Iterator:
         chromium.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def service():
     """Address of the real service, in a process of its own."""
     command = [sys.executable, "-m", "cgan_lib", "serve", "relativistic", "--port", "0"]

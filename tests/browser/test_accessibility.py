@@ -47,6 +47,7 @@ def violations():
 def show(page, address, part, state="ready"):
     page.goto(f"{address}#{part}")
     page.wait_for_selector(f"#{part}-part[data-state={state}]" if part != "draw" else f"main[data-state={state}]")
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0  # nothing sticks out
 
 
 def test_axe_finds_nothing(look, service, violations, problems):
