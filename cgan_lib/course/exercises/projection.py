@@ -78,13 +78,14 @@ def stretch(layer: nn.Module, x: Tensor, turns: int = 100) -> float:
 @check
 def check_stretch(answer: Callable[[nn.Module, Tensor], float | Tensor]) -> str:
     """How far a layer stretches an input at most, from the layer and a start (1, …)."""
-    layers = [
+    layers: list[tuple[nn.Conv2d | nn.Linear, tuple[int, ...]]] = [
         (nn.Conv2d(2, 3, kernel_size=3, padding=1), (1, 2, 6, 6)),
         (nn.Conv2d(1, 4, kernel_size=4, stride=2, padding=1), (1, 1, 8, 8)),
         (nn.Linear(5, 4), (1, 5)),
     ]
     for layer, shape in layers:
-        nn.init.constant_(layer.bias, 2.0)
+        with torch.no_grad():
+            layer.get_parameter("bias").add_(2)  # which an answer must not count
         sigma = _dense(layer, shape)
         given, start = deepcopy(layer), torch.rand(shape) + 0.1
         value = call(answer, given, start.clone())
