@@ -293,6 +293,13 @@ def test_an_unchanged_file_is_not_sent_again(client):
     assert client.get("/studio.css").headers["etag"] != tag
 
 
+def test_every_file_of_the_page_is_sent_as_what_it_is(client):
+    for name, asset in page_files().items():
+        answer = client.get(f"/{name}")
+        assert answer.content == asset.content
+        assert answer.headers["content-type"].startswith(asset.media_type)
+
+
 def test_only_files_of_the_page_are_sent(tmp_path, monkeypatch):
     (tmp_path / "page").mkdir()
     for name in ("index.html", "a.js", "a.js~", ".a.js.swp", "a.py", "README"):

@@ -38,7 +38,10 @@ def status_of_next(connection: socket.socket) -> int:
     status = int(file.readline().split()[1])
     head = b"".join(iter(file.readline, b"\r\n"))
     (length,) = re.findall(rb"(?i)content-length: (\d+)", head)
-    assert len(file.read(int(length))) == int(length)
+    left = int(length)
+    while left:  # the file keeps nothing back, so that it reads as much as has come
+        assert (part := file.read(left))
+        left -= len(part)
     return status
 
 
