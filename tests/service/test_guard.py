@@ -40,7 +40,8 @@ def status_of_next(connection: socket.socket) -> int:
     (length,) = re.findall(rb"(?i)content-length: (\d+)", head)
     left = int(length)
     while left:  # the file keeps nothing back, so that it reads as much as has come
-        assert (part := file.read(left))
+        part = file.read(left)
+        assert part
         left -= len(part)
     return status
 

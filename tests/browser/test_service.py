@@ -1,4 +1,7 @@
-"""The reference at /docs in a real Chromium, directly and below a path; `page` allows no request elsewhere."""
+"""Options of the service in a real Chromium: its reference below a path, pages of other origins.
+
+`page` allows no request that leaves this machine.
+"""
 
 from collections.abc import Iterator
 
@@ -9,7 +12,7 @@ from nginx import nginx
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    with service.service("bce", "--root-path", "/digits") as (_, port):
+    with service.service("bce", "--root-path", "/digits", "--allow-origin", "*") as (_, port):
         yield port
 
 
@@ -32,3 +35,19 @@ def test_it_describes_the_interface_and_tries_it(page, address):
     picture = page.locator(".response img")
     picture.wait_for()
     assert picture.evaluate("async (image) => { await image.decode(); return image.naturalWidth }") == 4 * 28
+
+
+ASK = """
+async (address) => {
+  const options = { method: "POST", headers: { "Content-Type": "application/json" } };
+  const answer = await fetch(address, { ...options, body: JSON.stringify({ value: 3, seed: 7, index: 5 }) });
+  const { width } = await createImageBitmap(await answer.blob());
+  return [width, answer.headers.get("X-Seed"), answer.headers.get("X-Index")];
+}
+"""
+
+
+def test_a_page_of_another_origin_may_ask(page, port):
+    with nginx('location / { default_type text/html; return 200 "<title>Elsewhere</title>"; }') as elsewhere:
+        page.goto(f"http://127.0.0.1:{elsewhere}")
+        assert page.evaluate(ASK, f"http://127.0.0.1:{port}/gen_images") == [4 * 28, "7", "5"]
