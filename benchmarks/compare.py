@@ -240,7 +240,7 @@ def draw_digits(results: dict, minutes: float | None):
     import matplotlib.pyplot as plt
 
     groups = groups_of(results, minutes)
-    figure, axes = plt.subplots(figsize=(WIDTH, 0.47 * len(groups)))
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.5 * len(groups)))  # the width decides: names have theirs
     for place, (row, *_) in enumerate(groups):
         picture = plt.imread(RESULTS / "digits" / f"{row['recipe']}.png")  # (height, width, 3): nearly 1 to 19
         axes.imshow(picture, extent=(0, 19 * 0.9, place + 0.9, place))
