@@ -183,8 +183,12 @@ function crew(network, buffer) {
 
 /** Have the service worker keep a file; a browser that has none, or may not keep things, goes without. */
 async function keepForOffline(file) {
+  const { serviceWorker } = navigator;
+  const ask = () => serviceWorker.controller?.postMessage(file);
   try {
-    await navigator.serviceWorker.register("sw.js");
-    (await navigator.serviceWorker.ready).active.postMessage(file);
+    const registration = await serviceWorker.register("sw.js");
+    ask();
+    serviceWorker.addEventListener("controllerchange", ask); // the first one, or that of an updated site, takes over
+    await registration.update(); // a browser looks for a newer one by itself, but late
   } catch {} // over plain HTTP, in a private window …
 }

@@ -6,10 +6,7 @@
 const PREFIX = `cgan ${self.registration.scope} `; // another site may lie beside this one
 const CACHE = PREFIX + SITE.version;
 
-self.addEventListener("install", (event) => {
-  self.skipWaiting();
-  event.waitUntil(fill());
-});
+self.addEventListener("install", (event) => event.waitUntil(fill()));
 
 self.addEventListener("activate", (event) => event.waitUntil(replaceOlder()));
 
@@ -18,12 +15,13 @@ self.addEventListener("message", (event) => event.waitUntil(keep(event.data)));
 self.addEventListener("fetch", (event) => {
   const { method, url } = event.request;
   if (method !== "GET" || !url.startsWith(self.registration.scope)) return;
-  event.respondWith(SITE.weights.some((file) => url.endsWith(`/${file}`)) ? fromCache(event) : fromServer(event));
+  event.respondWith(url.endsWith(".bin") ? weights(event.request) : shell(event));
 });
 
 async function fill() {
   const cache = await caches.open(CACHE);
   await cache.addAll(SITE.shell.map((file) => new Request(file, { cache: "no-cache" })));
+  await self.skipWaiting();
 }
 
 /** Weights that are still in use are taken over; then the caches of older versions go. */
@@ -49,24 +47,23 @@ async function keep(file) {
   }
 }
 
-async function fromCache({ request }) {
+async function weights(request) {
   return (await caches.match(request)) ?? fetch(request);
 }
 
-async function fromServer(event) {
-  const { request } = event;
+/** Read to its end before it is handed on: a copy of what still comes would wait for whoever reads the other slowly. */
+async function shell(event) {
+  const { request } = event, { url } = request;
+  const cache = await caches.open(CACHE);
   try {
-    const answer = await fetch(request);
-    if (answer.ok) event.waitUntil(store(request, answer.clone()));
-    return answer;
+    const answer = await fetch(request, { cache: "no-cache" }); // or a browser guesses how long a file stays as it was
+    if (!answer.ok) return answer;
+    const content = await answer.arrayBuffer(), headers = { "Content-Type": answer.headers.get("Content-Type") };
+    event.waitUntil(cache.put(url.split("?")[0], new Response(content, { headers })));
+    return new Response(content, { headers });
   } catch (error) {
-    const kept = await (await caches.open(CACHE)).match(request, { ignoreSearch: true }); // what is drawn is in the search
+    const kept = await cache.match(request, { ignoreSearch: true }); // what is drawn stands in the search
     if (kept) return kept;
     throw error;
   }
-}
-
-async function store(request, answer) {
-  const cache = await caches.open(CACHE);
-  await cache.put(request.url.split("?")[0], answer);
 }
