@@ -3,6 +3,7 @@ import { byId, make } from "./dom.js";
 import { MAX_SEED, OFF } from "./state.js";
 import { areDigits, areStrokes, directionName, percent, signed } from "./words.js";
 
+const PERCENTAGES = "Percent: how much of all that the noise changes, behind the first layer, lies that way.";
 const SEEDS = 1e4; // to draw one from: few enough to tell a friend
 
 /** How a slider is drawn: filled from where it rests to where it is. */
@@ -50,10 +51,9 @@ export function controls(state) {
 
   function addDirection(k) {
     const id = `move-${k}`, share = settings.directions[k].share, { reach } = settings;
-    const title = "of all that noise changes behind the first layer";
     byId("directions").append(make("div", { className: "slider" },
       make("label", { htmlFor: id }, directionName(settings, k), " ",
-        make("small", { textContent: `${(100 * share).toFixed(1)}%`, title })),
+        make("small", { textContent: `${(100 * share).toFixed(1)}%` })),
       make("span", { className: "value", id: `${id}-value`, "aria-hidden": true }),
       make("input", { id, type: "range", min: -reach, max: reach, step: 0.1, "data-rest": 0 })));
     slider(id, (value) => ({ moves: replaced(state.view.moves, k, value) }));
@@ -72,6 +72,7 @@ export function controls(state) {
     byId("toward").replaceChildren(...names.map((name, i) => new Option(name, i)));
     byId("directions").replaceChildren();
     settings.directions.forEach((_, k) => addDirection(k));
+    if (settings.directions.length) byId("directions").append(make("p", { className: "hint", textContent: PERCENTAGES }));
     byId("mixing").hidden = !settings.mixes;
     byId("grid-size").max = settings.max_grid;
   }

@@ -12,7 +12,7 @@ export const areStrokes = ({ class_names: names }) => names.every((name) => name
 export const areDigits = ({ class_names: names }) => names.join() === "0,1,2,3,4,5,6,7,8,9";
 
 /** The name of a direction, for its slider. */
-export const directionName = (settings, k) => capital(settings.directions[k].name || `direction ${k + 1}`);
+export const directionName = (settings, k) => capital(settings.directions[k].name);
 
 const towards = (view) => view.share > 0 && view.toward !== view.value;
 
