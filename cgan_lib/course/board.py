@@ -32,6 +32,8 @@ def show_tensorboard(folder: str | Path | None = None, height: int = 1000) -> No
         _running[folder] = _, port = _start(folder)
     command = shlex.join(["tensorboard", "--logdir", short(folder), *OPTIONS])
     print("In a terminal, in the folder of the course:", command, flush=True)
+    if "google.colab" not in sys.modules:  # there it runs on a machine far away
+        print(f"In a tab of its own, with more room: http://localhost:{port}", flush=True)
     with redirect_stdout(io.StringIO()):  # it names the folder in full
         notebook.display(port=port, height=height)
 

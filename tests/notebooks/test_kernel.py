@@ -100,7 +100,8 @@ def test_the_stop_button_stops_run_all_and_not_tensorboard_which_ends_with_the_k
     running = kernel()
     running.send(TENSORBOARD)
     assert running.shown(r"tensorboard --logdir .*")[0] == "tensorboard --logdir logs --samples_per_plugin images=1000"
-    port = int(running.shown(r"const port = (\d+)")[1])
+    port = int(running.shown(r"http://localhost:(\d+)")[1])
+    assert running.shown(r"const port = (\d+)")[1] == str(port)
     assert answers(port)
 
     training, following = running.send(TRAIN, "print('went on')")
