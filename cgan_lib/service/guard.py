@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import deque
 from http import HTTPStatus
 from typing import Any
 
@@ -37,16 +38,16 @@ class Connection(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self.timeout_keep_alive = IDLE_SECONDS
         self.beside_body = 0  # bytes
-        self.surplus = False  # whether it is one of those that are answered 503
         self.reading: asyncio.TimerHandle | None = None
         self.writing: asyncio.TimerHandle | None = None
-        self.current: RequestResponseCycle | None = None  # that is answered, while `cycle` is the last that has come
+        self.unanswered: deque[RequestResponseCycle] = deque()  # in the order of their coming
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it
         """A client that says nothing has to go too, and one that takes nothing, however little waits for it."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(0)  # `pause_writing` as soon as anything waits, `resume_writing` at nothing
-        self.surplus = len(self.connections) > MAX_CONNECTIONS
+        if len(self.connections) > MAX_CONNECTIONS:
+            self.app = _too_many
         if len(self.connections) > MAX_CONNECTIONS + MAX_REFUSED:
             transport.abort()
         else:
@@ -69,7 +70,7 @@ class Connection(HttpToolsProtocol):
             super().data_received(part)
             if self.transport.is_closing():
                 return
-            if self.beside_body > MAX_HEAD or len(self.pipeline) > MAX_PIPELINED:
+            if self.beside_body > MAX_HEAD or len(self.unanswered) > MAX_PIPELINED:
                 self._refuse(431)
                 return
 
@@ -79,6 +80,11 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self.beside_body = 0
         self._expect_request()
+
+    def on_headers_complete(self) -> None:
+        """It will be answered."""
+        super().on_headers_complete()
+        self.unanswered.append(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """Of the body, the app knows how much is too much."""
@@ -94,6 +100,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The next request has not had its time if it was waiting for this answer."""
+        self.unanswered.popleft()
         super().on_response_complete()
         if self.reading:
             self._expect_request()
@@ -113,17 +120,18 @@ class Connection(HttpToolsProtocol):
         if self.writing:
             self.writing.cancel()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self.current = cycle
-        super()._start_asgi_task(cycle, _too_many if self.surplus else app)
+    @property
+    def current(self) -> RequestResponseCycle | None:
+        """The request that is answered now, while `cycle` is the last that has come."""
+        return self.unanswered[0] if self.unanswered else None
 
     def _answering(self) -> bool:
         """Whether a request that has come whole is being answered."""
-        return self.current is not None and not self.current.more_body and not self.current.response_complete
+        return self.current is not None and not self.current.more_body
 
     def _forget_current(self) -> None:
         """Its answer is not sent: to write to what is closed would be an error."""
-        if self.current is not None and not self.current.response_complete:
+        if self.current is not None:
             self.current.disconnected = True
             self.current.message_event.set()
 
@@ -144,7 +152,7 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, status: int) -> None:
         """Close the connection, with an answer unless there is no request or another answer has begun."""
-        begun = self.current is not None and self.current.response_started and not self.current.response_complete
+        begun = self.current is not None and self.current.response_started
         asked = self.scope is not None or status == 400
         if asked and not begun and not self._answering():
             content = json.dumps({"detail": REASONS[status]})

@@ -228,6 +228,15 @@ def test_some_requests_may_be_sent_before_their_answers(quick, count, answered):
         assert answer_of(connection).count(b"HTTP/1.1 200 OK") == answered
 
 
+def test_any_number_of_requests_may_come_after_each_other(quick):
+    """Each with the beginning of the next one."""
+    with socket.create_connection(("127.0.0.1", quick)) as connection:
+        connection.sendall(GET)
+        for _ in range(guard.MAX_PIPELINED + 20):
+            connection.sendall(b"\r\n" + GET)
+            assert status_of_next(connection) == 200
+
+
 @pytest.mark.parametrize("before", [b"", GET + b"\r\n"])
 def test_what_is_no_request_is_told_so(quick, before):
     with socket.create_connection(("127.0.0.1", quick)) as connection:
