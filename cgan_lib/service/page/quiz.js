@@ -79,6 +79,13 @@ export function quiz({ settingsOf, engineOf, look }) {
     next.focus();
   }
 
+  function begin() {
+    tellScore();
+    answers.hidden = false;
+    next.hidden = true;
+    ask();
+  }
+
   byId("say-real").addEventListener("click", () => answer(true));
   byId("say-drawn").addEventListener("click", () => answer(false));
   next.addEventListener("click", () => {
@@ -100,11 +107,8 @@ export function quiz({ settingsOf, engineOf, look }) {
       settings = settingsOf(view);
       byId("quiz-game").hidden = !settings.real;
       byId("quiz-missing").hidden = Boolean(settings.real);
-      if (!settings.real) return void (byId("guess-part").dataset.state = "ready");
-      tellScore();
-      answers.hidden = false;
-      next.hidden = true;
-      ask();
+      byId("guess-part").dataset.state = "ready"; // to say that there is no quiz
+      if (settings.real) begin();
     },
   };
 }
