@@ -25,7 +25,7 @@ SERVERS = {  # what stays until it is stopped: beginning of the command → wher
 }
 PATIENCE = 300  # seconds that one command may take on a busy machine
 
-pytestmark = pytest.mark.skipif(not (VENV / ".installed").is_file(), reason="the environment is not one of `make`")
+pytestmark = pytest.mark.skipif(not (VENV / "bin" / ".installed").is_file(), reason="the environment is not one of `make`")
 
 
 def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
