@@ -15,7 +15,7 @@ run: setup
 test: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	@$(BIN)/python -m pytest --numprocesses=2
 
 setup: $(BIN)/.installed
 
