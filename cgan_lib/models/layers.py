@@ -225,7 +225,7 @@ class ConditionalGenerator(
                 "load_generator takes any family, by its tensors."
             ) from error
         generator.draws(said.get("dataset"), said.get("class_names"))
-        return generator
+        return generator.eval()  # older huggingface_hub leaves it in training mode
 
 
 def config_of(state: dict[str, Tensor], dense: str, base_channels: int, channels: int) -> dict[str, int]:
