@@ -1,4 +1,4 @@
-"""Point the Colab badges and the set-up cells of the notebooks at a repository on GitHub. Needs nothing but Python.
+"""Point the badges and the set-up cells of the notebooks at a repository on GitHub. Needs nothing but Python.
 
 python tools/colab.py owner/name[@branch]      also https://github.com/owner/name; the branch is main unless you say
 python tools/colab.py none                     take it out again
@@ -17,12 +17,14 @@ REPOSITORY = re.compile(
 )
 NO_BADGE = "<!-- Colab badge: make colab REPO=owner/name -->"
 BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)|" + re.escape(NO_BADGE))
+NO_BADGES = "<!-- badges: make colab REPO=owner/name adds those of the repository -->"
+BADGES = re.compile(rf"(?:{BADGE.pattern})\n\[!\[tests\].*|{re.escape(NO_BADGES)}")
 IN_CELL = re.compile(r'^REPO = ".*?"', re.MULTILINE)
 IN_PYPROJECT = re.compile(r'^repository = ".*?"', re.MULTILINE)
 
 
 def main(asked: str) -> int:
-    """Stamp `asked` into pyproject.toml and every notebook; 2 when it names no repository."""
+    """Stamp `asked` into pyproject.toml, README.md and every notebook; 2 when it names no repository."""
     if not asked:
         print(f"Which repository? {USAGE}", file=sys.stderr)
         return 2
@@ -33,12 +35,17 @@ def main(asked: str) -> int:
     else:
         print(f"error: {asked!r} is no repository on GitHub: {USAGE}", file=sys.stderr)
         return 2
-    pyproject = ROOT / "pyproject.toml"
-    pyproject.write_text(IN_PYPROJECT.sub(f'repository = "{name}"', pyproject.read_text("utf-8")), "utf-8")
+    replace(ROOT / "pyproject.toml", IN_PYPROJECT, f'repository = "{name}"')
+    replace(ROOT / "README.md", BADGES, badges(name, branch))
     for path in NOTEBOOKS:
         stamp(path, name, branch)
     print(f"{len(NOTEBOOKS)} notebooks point at {f'{name}, branch {branch}' if name else 'no repository'}.")
     return 0
+
+
+def replace(path: Path, pattern: re.Pattern, text: str) -> None:
+    """In a file."""
+    path.write_text(pattern.sub(text, path.read_text("utf-8")), "utf-8")
 
 
 def stamp(path: Path, name: str, branch: str) -> None:
@@ -57,6 +64,15 @@ def badge(notebook: str, name: str, branch: str) -> str:
         return NO_BADGE
     target = f"https://colab.research.google.com/github/{name}/blob/{branch}/notebooks/{notebook}"
     return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({target})"
+
+
+def badges(name: str, branch: str) -> str:
+    """The badges of README.md that need a repository: the first notebook, and whether the tests pass."""
+    if not name:
+        return NO_BADGES
+    tests = f"https://github.com/{name}/actions/workflows/ci.yml"
+    state = f"[![tests]({tests}/badge.svg?branch={branch})]({tests})"
+    return f"{badge(NOTEBOOKS[0].name, name, branch)}\n{state}"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def course(tmp_path: Path) -> Path:
     """A copy of what is stamped, pointing nowhere yet."""
     for folder in ("notebooks", "tools"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    for name in ("pyproject.toml", "Makefile"):
+    for name in ("pyproject.toml", "README.md", "Makefile"):
         shutil.copy(ROOT / name, tmp_path)
     stamp(tmp_path, "none")
     return tmp_path
@@ -30,7 +30,7 @@ def stamp(course: Path, *repository: str) -> subprocess.CompletedProcess:
 
 
 def files(course: Path) -> dict[str, str]:
-    paths = [course / "pyproject.toml", *sorted((course / "notebooks").glob("*.ipynb"))]
+    paths = [course / "pyproject.toml", course / "README.md", *sorted((course / "notebooks").glob("*.ipynb"))]
     return {path.name: path.read_text("utf-8") for path in paths}
 
 
@@ -52,8 +52,10 @@ def sources(text: str) -> list[str]:
 )
 def test_every_way_to_name_a_repository_is_stamped_once_everywhere(course, asked, name, branch):
     assert stamp(course, asked).returncode == 0
-    pyproject, *notebooks = files(course).items()
+    pyproject, readme, *notebooks = files(course).items()
     assert pyproject[1].count(f'repository = "{name}"') == 1
+    assert readme[1].count(f"github/{name}/blob/{branch}/notebooks/00_start_here.ipynb)") == 1
+    assert readme[1].count(f"](https://github.com/{name}/actions/workflows/ci.yml/badge.svg?branch={branch})]") == 1
     for notebook, text in notebooks:
         cells = sources(text)
         assert f"colab.research.google.com/github/{name}/blob/{branch}/notebooks/{notebook})" in cells[0]
@@ -65,7 +67,7 @@ def test_stamping_again_replaces_and_none_restores_every_byte(course):
     for repository in ("someone/course", "other/fork@old"):
         stamp(course, repository)
     stamped = files(course)
-    assert all("other/fork" in text and "someone" not in text for text in stamped.values())
+    assert all("other/fork" in text and "someone/course" not in text for text in stamped.values())
     stamp(course, "none")
     assert files(course) == before
 
