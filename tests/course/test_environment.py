@@ -107,7 +107,7 @@ def test_what_is_there_is_held_at_its_version_while_the_rest_is_installed(monkey
     with pytest.raises(UserError, match=r"could not install tyro.*: no network"):
         install_missing()
     command, constraints = calls
-    assert "tyro>=1.0" in command
+    assert any(word.startswith("tyro>=") for word in command)
     assert constraints == [f"{name}=={number}" for name, number in sorted(colab.items())]
     assert {"tensorboard==2.20.0", "protobuf==5.29.6", "torch==2.11.0+cpu"} < set(constraints)
 
