@@ -93,6 +93,26 @@ def test_what_is_fleeting_is_taken_out_and_all_else_stays(output, fleeting, png)
 # --- what the library ships
 
 
+@pytest.mark.parametrize(("seconds", "words"), [(4, "10 s"), (61, "70 s"), (91, "2 min"), (121, "3 min")])
+def test_how_long_a_notebook_takes_is_said_where_a_reader_looks(tmp_path, seconds, words):
+    first, own, readme = tmp_path / "00_start.ipynb", tmp_path / "01_own.ipynb", tmp_path / "README.md"
+    row = "| [**{}**]({}) | what | about 6 min |"
+    for path in (first, own):
+        rows = "\n".join(row.format(name, f"{name}.ipynb") for name in ("00_start", "01_own"))
+        cell = nbformat.v4.new_markdown_cell(f"**Needs:** 00. **Time:** about 6 min on\na 2-core CPU.\n\n{rows}")
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    readme.write_text(row.format("01", "notebooks/01_own.ipynb") + "\n")
+    notebooks.stamp(own, notebooks.in_words(seconds), [first, readme])
+    assert f"**Time:** {words} on\na 2-core CPU." in nbformat.read(own, as_version=4).cells[0].source
+    shown = nbformat.read(first, as_version=4).cells[0].source
+    assert "**Time:** about 6 min" in shown
+    assert shown.splitlines()[-2:] == [
+        row.format("00_start", "00_start.ipynb"),
+        f"| [**01_own**](01_own.ipynb) | what | {words} |",
+    ]
+    assert readme.read_text() == f"| [**01**](notebooks/01_own.ipynb) | what | {words} |\n"
+
+
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     """Where `ship` puts what it makes: every folder of the course that it knows is replaced, whatever its name."""

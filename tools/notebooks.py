@@ -1,14 +1,19 @@
-"""Run the notebooks in the demo profile, from a clean home, and store what they show.
+"""Run the notebooks in the demo profile, from a clean home, and store what they show and how long they took.
 
 python tools/notebooks.py [NAME …]      all of them, or those whose file name holds one of the names
+
+The time goes into the first cell of the notebook, the map in the first notebook and the table in README: let nothing
+else run meanwhile.
 """
 
 import base64
 import io
 import os
+import re
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -22,6 +27,7 @@ APP = (
     ROOT / "cgan_lib" / "studio" / "app" / "studio.ipynb"
 )  # what `make studio` shows: run like a notebook, but no part of the course
 WIDGET = "application/vnd.jupyter.widget-view+json"
+TIME = re.compile(r"(\*\*Time:\*\* )[^.]*?(\s+on\s+a\s+2-core CPU)")
 VISIBLE = 16  # of 255: how far a colour may be off before anybody sees it
 
 
@@ -51,7 +57,31 @@ def execute(names: list[str]) -> None:
             client.execute()
             clean(notebook)
             nbformat.write(notebook, path)
-            print(f"{path.name}: {time.perf_counter() - started:.0f} s")
+            seconds = time.perf_counter() - started
+            if path != APP:
+                stamp(path, in_words(seconds), [NOTEBOOKS[0], ROOT / "README.md"])
+            print(f"{path.name}: {seconds:.0f} s")
+
+
+def in_words(seconds: float) -> str:
+    """How long a notebook takes, as a reader wants to know it."""
+    return f"{10 * -(-seconds // 10):.0f} s" if seconds <= 90 else f"{-(-seconds // 60):.0f} min"
+
+
+def stamp(path: Path, words: str, tables: Sequence[Path]) -> None:
+    """Say in the first cell of a notebook, and in the last column of its row in each table, how long it takes."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].source = TIME.sub(rf"\g<1>{words}\g<2>", notebook.cells[0].source)
+    nbformat.write(notebook, path)
+    row = re.compile(rf"^(\|[^|]*\([\w/]*{path.name}\).*\| )[^|]+( \|)$", re.MULTILINE)
+    for table in tables:
+        if table.suffix == ".md":
+            table.write_text(row.sub(rf"\g<1>{words}\g<2>", table.read_text()))
+            continue
+        notebook = nbformat.read(table, as_version=4)
+        for cell in notebook.cells:
+            cell.source = row.sub(rf"\g<1>{words}\g<2>", cell.source)
+        nbformat.write(notebook, table)
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
