@@ -332,12 +332,12 @@ class Torn(Quiet):
         self.close_connection = True
 
 
-def test_a_connection_that_breaks_in_the_middle_is_told_of(open_page, tmp_path, problems, small):
+def test_a_connection_that_breaks_in_the_middle_is_told_of(open_page, tmp_path, problems):
     folder = demo_site.make_site(["relativistic"], tmp_path / "site")
     with served(folder, Torn) as port:
         page = bare(open_page(service_workers="block"), f"http://127.0.0.1:{port}/")
-        assert opened(page).startswith("Trouble: The generator stopped loading at 5")
-        assert page.evaluate("fractions.at(-1)") < 0.6
+        assert opened(page).startswith("Trouble: The generator stopped loading at ")
+        assert 0 < page.evaluate("fractions.at(-1)") < 0.6
         assert opened(page) == "open"
     problems.clear()  # the browser says so too
 

@@ -1,13 +1,13 @@
 // What draws: `openEngine(settings, onProgress)` gives `{ about, draw(view) }`, by the service or here in the browser.
 //
-// studio.json, of the service and of the demo site: { engine: "server" | "browser", made_by, models: [settings, …] }; the
-// service has one model. `settings` are those of one model: name, class_names, image_size, channels, latent_dim,
+// studio.json, of the service and of the demo site: { engine: "server" | "browser", made_by, models: [settings, …] };
+// the service has one model. `settings` are those of one model: name, class_names, image_size, channels, latent_dim,
 // directions, max_grid, mixes …; in the browser also its `network` (cgan_lib/publish/compact.py), the `vector` of each
-// direction, and `weights`: name and length of the file. `onProgress(fraction)` is called with 0 to 1 while that loads.
-// `draw({ value, toward, share, moves, seed, index, truncation, grid, gridSize })` gives `{ tiles, side, columns }`: each
-// tile is three planes (red, green, blue) of side × side greys, row by row. `index` says which latent of the seed is
-// drawn, with a grid which is its first. Draws may be asked for at once. What goes wrong in either is a `Trouble`, after
-// which both may be called once more.
+// direction, and `weights`: name and length of the file. `onProgress(fraction)` is called with 0 to 1 while that
+// loads. `draw({ value, toward, share, moves, seed, index, truncation, grid, gridSize })` gives
+// `{ tiles, side, columns }`: each tile is three planes (red, green, blue) of side × side greys, row by row. `index`
+// says which latent of the seed is drawn, with a grid which is its first. Draws may be asked for at once. What goes
+// wrong in either is a `Trouble`, after which both may be called once more.
 import { normals, truncated } from "./latents.js";
 
 const PATIENCE = 20000; // ms that an answer, or the next piece of one, may take
@@ -50,7 +50,8 @@ function serverEngine(settings) {
         throw new Trouble(`The service ${what}. Trying again …`, 2000);
       }
       if (answer.status === 503) {
-        throw new Trouble("The service is busy. Trying again …", 1000 * (Number(answer.headers.get("Retry-After")) || 1));
+        const seconds = Number(answer.headers.get("Retry-After")) || 1;
+        throw new Trouble("The service is busy. Trying again …", 1000 * seconds);
       }
       throw new Trouble(`The service refused: ${await reason(answer)}`);
     },
@@ -100,7 +101,7 @@ async function browserEngine(settings, onProgress) {
       const columns = view.grid ? view.gridSize : 1, classWeights = blend(view, settings.class_names.length);
       const images = await Promise.all(latents(view, settings, columns ** 2).map((z) => draw(z, classWeights)));
       const plane = (image, channel) => Uint8ClampedArray.from(
-        image.subarray(channel * side * side, (channel + 1) * side * side), (value) => (value + 1) * 127.5); // rounds, too
+        image.subarray(channel * side ** 2, (channel + 1) * side ** 2), (value) => (value + 1) * 127.5); // rounds, too
       const tiles = images.map((image) => threefold(Array.from({ length: channels }, (_, c) => plane(image, c))));
       return { tiles, side, columns };
     },
@@ -133,11 +134,11 @@ async function download(file, length, onProgress) {
   try {
     wait();
     const answer = await fetch(file, { signal: patience.signal });
-    if (!answer.ok) throw new Trouble(`The generator's file ${file} cannot be had (status ${answer.status}).`);
+    if (!answer.ok) throw new Trouble(`The file ${file} cannot be had (status ${answer.status}): reload the page.`);
     const reader = answer.body.getReader();
     for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
       wait();
-      if (got + piece.value.length > length) throw new Trouble(`The generator's file ${file} is another one than expected.`);
+      if (got + piece.value.length > length) throw new Trouble(`The file ${file} is another one than expected.`);
       content.set(piece.value, got);
       got += piece.value.length;
       onProgress(got / length);
@@ -145,7 +146,8 @@ async function download(file, length, onProgress) {
   } catch (error) {
     if (error instanceof Trouble) throw error;
     const percent = Math.floor((100 * got) / length);
-    throw new Trouble(got ? `The generator stopped loading at ${percent}%.` : "The generator cannot be loaded: no connection.", 3000);
+    const what = got ? `stopped loading at ${percent}%` : "cannot be loaded: no connection";
+    throw new Trouble(`The generator ${what}.`, 3000);
   } finally {
     clearTimeout(timer);
   }
@@ -174,7 +176,7 @@ function crew(network, buffer) {
   }
 
   return (z, classWeights) => new Promise((resolve, reject) => {
-    let one = workers.reduce((least, other) => (other.waiting.length < least.waiting.length ? other : least), workers[0]);
+    let [one] = [...workers].sort((a, b) => a.waiting.length - b.waiting.length); // who has least to do
     if (!one || (one.waiting.length && workers.length < most)) one = hire();
     one.waiting.push({ resolve, reject });
     one.worker.postMessage({ z, classWeights });

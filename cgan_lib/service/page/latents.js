@@ -49,7 +49,7 @@ function twister(key) {
   };
 }
 
-/** The first `count` normal numbers of a seed from 0 to 2⁵³ − 1: Float32Array, by the polar method (Marsaglia & Bray 1964). */
+/** The first `count` normal numbers of a seed from 0 to 2⁵³ − 1, by the polar method (Marsaglia & Bray 1964). */
 export function normals(count, seed) {
   const bits = twister([seed >>> 0, Math.floor(seed / 2 ** 32)]);
   const uniform = () => ((bits() >>> 5) * 2 ** 26 + (bits() >>> 6)) / 2 ** 53; // in [0, 1)

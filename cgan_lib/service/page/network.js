@@ -2,7 +2,7 @@
 // generators have. cgan_lib/publish/compact.py writes what it reads, and says what each step holds; no value has the
 // axis of the batch.
 
-/** A product of matrices: a (rows, inner) · b (inner, columns) → out; rows even, columns in fours, for 8 sums at once. */
+/** A product, a (rows, inner) · b (inner, columns) → out: rows even and columns in fours, 8 sums at once. */
 function product(a, b, out, rows, inner, columns) {
   for (let m = 0; m < rows; m += 2) {
     const first = m * inner, second = first + inner;

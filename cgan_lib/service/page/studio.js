@@ -124,7 +124,7 @@ function start({ models, docs }) {
 
 async function begin() {
   try {
-    const answer = await fetch("studio.json");
+    const answer = await fetch("studio.json", { cache: "no-cache" }); // or an updated site is seen with old settings
     if (!answer.ok) throw new Error(`studio.json: status ${answer.status}`);
     start(await answer.json());
   } catch (error) {

@@ -1,8 +1,8 @@
 // The service worker of the demo site: a page once seen can be opened again without a connection.
 //
-// tools/demo_site.py puts `const SITE = { version, shell, weights }` before this: what the files hold, the files that make
-// the page, and those of the generators. The names of weights say what is in them, so that one kept is always right; of
-// the rest, what the server has goes before what was kept, so that an updated site is seen at once.
+// tools/demo_site.py puts `const SITE = { version, shell, weights }` before this: what the files hold, those that make
+// the page, and those of the generators. The names of weights say what is in them, so that one kept is always right;
+// of the rest, what the server has goes before what was kept, so that an updated site is seen at once.
 const PREFIX = `cgan ${self.registration.scope} `; // another site may lie beside this one
 const CACHE = PREFIX + SITE.version;
 

@@ -1,4 +1,4 @@
-// Runs a network beside the page: first it is told which, then it answers each (z, classWeights) with an image, in order.
+// Runs a network beside the page: it is told which, and then answers each (z, classWeights) with an image, in order.
 import { network } from "./network.js";
 
 let draw;
