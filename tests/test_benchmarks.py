@@ -8,6 +8,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+import browser
 import compare
 import mlp_peer
 import pytest
@@ -142,7 +143,7 @@ def test_readme_and_docs_quote_the_results_file():
     assert {path.stem for path in (ROOT / "benchmarks" / "results" / "digits").iterdir()} == {*RECIPES, "mlp_peer"}
 
 
-@pytest.mark.parametrize("benchmark", [service, studio, throughput], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("benchmark", [browser, service, studio, throughput], ids=lambda module: module.__name__)
 def test_the_docs_quote_the_measurements(benchmark):
     results = json.loads((ROOT / "benchmarks" / "results" / f"{benchmark.__name__}.json").read_text())
     assert benchmark.table(results["rows"]) in (ROOT / "docs" / "measurements.md").read_text()
