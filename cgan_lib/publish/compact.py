@@ -171,6 +171,7 @@ class _Node:
 
 def _linear(node: _Node) -> tuple[dict[str, Any], Weights]:
     node.need(node.parameters[1] is not None and not node.options.get("transA"), "weights that are not constant")
+    node.need(len(node.input) == 1, "a sequence of vectors")
     weight = node.weight(1) * np.float32(node.options.get("alpha", 1))
     weight = weight if node.options.get("transB") else weight.T  # (outputs, inputs)
     bias = node.weight(2, len(weight)) * np.float32(node.options.get("beta", 1))
@@ -179,6 +180,7 @@ def _linear(node: _Node) -> tuple[dict[str, Any], Weights]:
 
 def _convolution(node: _Node) -> tuple[dict[str, Any], Weights]:
     options = node.options
+    node.need(len(node.input) == 3, "other than two dimensions")
     node.need(options.get("group", 1) == 1 and set(options.get("dilations", [1])) == {1}, "groups or dilation")
     node.need(not {b"SAME_UPPER", b"SAME_LOWER"} & {options.get("auto_pad", b"NOTSET")}, "auto_pad")
     weight = node.weight(1)  # Conv: (out, in, height, width); ConvTranspose: (in, out, height, width)
@@ -205,7 +207,9 @@ def _instance_norm(node: _Node) -> tuple[dict[str, Any], Weights]:
 
 
 def _clip(node: _Node) -> tuple[dict[str, Any], Weights]:
-    low, high = (float(node.weight(number)) for number in (1, 2))
+    bounds = [bound for bound in node.parameters[1:] if bound is not None]
+    node.need(len(bounds) == 2, "one bound alone")
+    low, high = map(float, bounds)
     return {"low": low, "high": high}, {}
 
 
@@ -227,6 +231,7 @@ def _concat(node: _Node) -> tuple[dict[str, Any], Weights]:
 
 def _resize(node: _Node) -> tuple[dict[str, Any], Weights]:
     nearest = node.options.get("mode") == b"nearest" and node.options.get("nearest_mode") == b"floor"
+    node.need(len(node.input) == 3, "other than two dimensions")
     whole = all(large % small == 0 for small, large in zip(node.input, node.output, strict=True))
     node.need(nearest and whole and node.input[0] == node.output[0], "anything but nearest and whole factors")
     return {"input": node.input, "output": node.output}, {}

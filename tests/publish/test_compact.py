@@ -72,6 +72,12 @@ class Foreign(ConditionalGenerator):
         (lambda x: x + 1, "Add with a constant"),
         (nn.Conv2d(1, 1, 3, padding=2, dilation=2), "Conv with groups or dilation"),
         (nn.Upsample(size=4, mode="bilinear"), "Resize with anything but nearest"),
+        (nn.Sequential(nn.Flatten(2), nn.Upsample(scale_factor=2)), "Resize with other than two dimensions"),
+        (nn.Sequential(nn.Flatten(2), nn.Conv1d(1, 1, 3)), "Conv with other than two dimensions"),
+        (nn.Sequential(nn.Flatten(2), nn.ConvTranspose1d(1, 1, 3)), "ConvTranspose with other than two dimensions"),
+        (nn.Linear(4, 4, bias=False), "MatMul with a sequence of vectors"),
+        (lambda x: x.clamp(min=-0.5), "Clip with one bound alone"),
+        (lambda x: x.clamp(max=0.5), "Clip with one bound alone"),
     ],
 )
 def test_what_the_page_cannot_do_is_refused(change, lacks, tmp_path):
