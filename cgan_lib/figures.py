@@ -20,6 +20,7 @@ LINES = {  # for `plot`: told apart by their dashes as well
 }
 MARKERS = "os^vDPX*<>"  # of the classes in a map, in their order
 SMALL = 11  # points: the smallest text of a figure
+LITERAL: dict[str, Any] = {"parse_math": False}  # of a name: what stands between two $ is no formula
 WIDTH = 9.5  # inches: of the widest figure, so that no notebook or page has to shrink it
 
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -81,9 +82,10 @@ def draw_grid(
     cell = images.shape[-1] + 2
     axes.imshow(tile(images, columns).permute(1, 2, 0).numpy(), interpolation="nearest")
     axes.set_xticks([])
-    axes.set_yticks([cell * (row + 0.5) for row in range(len(row_names))], row_names)
+    axes.set_yticks([cell * (row + 0.5) for row in range(len(row_names))], row_names, **LITERAL)
+    axes.set_title(title, **LITERAL)
     axes.tick_params(length=0)
-    axes.set(title=title, xlabel=f"{across} →" if across else "", ylabel=f"← {down}" if down else "")
+    axes.set(xlabel=f"{across} →" if across else "", ylabel=f"← {down}" if down else "")
     axes.spines[:].set_visible(False)
 
 
@@ -99,8 +101,8 @@ def draw_confusion(axes: Any, confusion: Sequence[Sequence[int]], class_names: S
             text = f"{percent[row, column]:.0f}" if row == column else f"{percent[row, column]:.1f}"
             ink = ink_on(picture.to_rgba(wrong[row, column])[:3])
             axes.text(column, row, text, ha="center", va="center", fontsize=SMALL, fontweight=weight, color=ink)
-    axes.set_xticks(range(len(class_names)), class_names)
-    axes.set_yticks(range(len(class_names)), class_names)
+    axes.set_xticks(range(len(class_names)), class_names, **LITERAL)
+    axes.set_yticks(range(len(class_names)), class_names, **LITERAL)
     axes.set(xlabel="read as", ylabel="asked for", title=title)
     axes.tick_params(length=0)
 
@@ -134,7 +136,7 @@ def draw_map(axes: Any, points: Tensor, labels: Tensor, class_names: Sequence[st
         if len(own):
             axes.scatter(*own.T, color=f"C{index % 10}", marker=MARKERS[index % len(MARKERS)], s=14, linewidths=0)
             top = np.median(own[:, 0]), np.percentile(own[:, 1], 95)  # a stray does not carry the name away
-            style = dict(fontsize=14, fontweight="bold", color=INK, path_effects=halo)
+            style = dict(fontsize=14, fontweight="bold", color=INK, path_effects=halo, **LITERAL)
             axes.annotate(name, top, (0, 4), textcoords="offset points", ha="center", va="bottom", **style)
     axes.set(title=title, xticks=[], yticks=[])
 
@@ -142,7 +144,8 @@ def draw_map(axes: Any, points: Tensor, labels: Tensor, class_names: Sequence[st
 def label_ends(axes: Any) -> None:
     """Name each labelled line at its right end in place of a legend, the names pushed apart where they would meet."""
     axes.figure.draw_without_rendering()  # so that the size of the axes is known
-    lines = sorted((line for line in axes.lines if line.get_label()[0] != "_"), key=lambda line: line.get_ydata()[-1])
+    named = [line for line in axes.lines if line.get_label() and not line.get_label().startswith("_")]
+    lines = sorted(named, key=lambda line: line.get_ydata()[-1])
     low, high = axes.get_ylim()
     ends = np.array([line.get_ydata()[-1] for line in lines])
     height = 1.35 * SMALL / 72 * axes.figure.dpi / axes.bbox.height * (high - low)  # of a name, in units of the axis
@@ -155,6 +158,7 @@ def label_ends(axes: Any) -> None:
             va="center",
             fontsize=SMALL,
             color=INK,
+            **LITERAL,
             arrowprops=dict(arrowstyle="-", color=line.get_color(), linewidth=1, shrinkA=1, shrinkB=1),
         )
 

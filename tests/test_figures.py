@@ -26,6 +26,7 @@ from cgan_lib.figures import (
     LINES,
     MARKERS,
     PAPER,
+    as_png,
     contrast,
     draw_confusion,
     draw_grid,
@@ -44,6 +45,7 @@ from cgan_lib.studio.latent import directions
 from cgan_lib.studio.view import View, strip
 
 NAMES = [str(digit) for digit in range(10)]
+STRANGE_NAMES = ["$\\frac$", "$5 or $6", "<b>&amp;", "_", *"abcdef"]  # as a formula, the first is wrong
 IMAGES = torch.arange(100, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 28, 28).contiguous()
 ODD_SETTINGS = {
     **{"font.size": 5, "font.family": "serif", "font.sans-serif": ["DejaVu Serif"], "axes.labelsize": 4},
@@ -271,6 +273,30 @@ def test_label_ends_writes_every_name_in_the_order_of_the_ends_and_none_over_ano
     assert len(boxes) == 10
     assert all(above.y0 >= below.y1 - 1 for below, above in pairwise(boxes))
     plt.close(figure)
+
+
+def strange_lines(axes) -> None:
+    for name in ("", *STRANGE_NAMES):
+        axes.plot([0, 1], [0, 1], label=name)
+    label_ends(axes)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda axes: draw_grid(axes, IMAGES, STRANGE_NAMES, STRANGE_NAMES[0]),
+        lambda axes: draw_confusion(axes, np.eye(10), STRANGE_NAMES),
+        lambda axes: draw_map(axes, torch.rand(10, 2), torch.arange(10), STRANGE_NAMES),
+        strange_lines,
+    ],
+)
+def test_names_of_classes_are_drawn_as_they_are_and_not_as_formulas(draw):
+    figure = Figure()
+    draw(figure.subplots())
+    assert as_png(figure)
+    named = [text for text in figure.findobj(Text) if "$" in text.get_text()]
+    assert {text.get_text() for text in named} >= set(STRANGE_NAMES[:2])
+    assert not any(text.get_parse_math() for text in named)
 
 
 def test_draw_history_draws_each_curve_of_a_real_run_with_its_points(finished):

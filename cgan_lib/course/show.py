@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cgan_lib.figures import WIDTH, Curves, draw_grid, draw_history, house_style
+from cgan_lib.figures import LITERAL, WIDTH, Curves, draw_grid, draw_history, house_style
 from cgan_lib.sampling import GRID_COLUMNS
 
 
@@ -90,7 +90,8 @@ def show_stages(grids: Sequence[Path], titles: Mapping[int, str], row_names: Seq
         panel.imshow(picture)
         panel.set_title(f"{title}\nstep {step:,}")
         panel.set_xticks([])
-        panel.set_yticks([len(picture) * (row + 0.5) / len(row_names) for row in range(len(row_names))], row_names)
+        ticks = [len(picture) * (row + 0.5) / len(row_names) for row in range(len(row_names))]
+        panel.set_yticks(ticks, row_names, **LITERAL)
         panel.tick_params(length=0)
         panel.spines[:].set_visible(False)
     plt.show()
