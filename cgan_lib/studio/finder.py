@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cgan_lib.data import resize
 from cgan_lib.errors import UserError, needs, shown
 from cgan_lib.evaluation.classifier import SHIPPED, load_classifier, read
 from cgan_lib.figures import WIDTH, as_png, draw_grid, house_style
@@ -74,7 +75,8 @@ class Finder(Room):
         studio = self.studio
         figure = Figure(figsize=(WIDTH, PAIR_HEIGHT), layout="compressed")
         left, right = figure.subplots(1, 2, width_ratios=(1, 4))
-        pair = torch.cat([self.sought, self.found.image])[:, None]  # (2, 1, H, W)
+        found = self.found.image
+        pair = torch.stack([resize(self.sought[None], found.shape[-1])[0].expand_as(found), found])  # (2, C, H, W)
         draw_grid(left, pair, ["drawn", "found"], studio.model.value, columns=1)
         draw_walks(right, studio.generator, studio.view, studio.directions, "and from there")
         return as_png(figure)
@@ -90,7 +92,7 @@ class Finder(Room):
             image = self._framed()
             generator = self.studio.generator
             label = read_digit(image, generator.dataset) if self.label.value == ANY_DIGIT else self.label.value
-            found = find_latent(generator, image, label)
+            found = find_latent(generator, image.expand(generator.config["channels"], -1, -1), label)
         except UserError as error:
             self.message.value = f"<b>{escape(str(error))}</b>"
             return

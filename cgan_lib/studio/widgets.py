@@ -45,6 +45,7 @@ MAX_ROWS = 6
 NO_TRUNCATION = 3.0  # at this end of the slider, nothing is cut off
 NOTHING = "nothing"
 BEST_SHIPPED = "relativistic"
+FIRST_LABEL = 3
 FIRST_SEED = 426  # whose first latent is a plain handwriting, as the page has it
 
 
@@ -64,14 +65,16 @@ class Model:
 class Studio(Room):
     """Sliders beside a picture that follows them; `view` is what they say, and `picture` what is shown."""
 
-    def __init__(self, model: Model, names: list[str], label: int = 3, z: Tensor | None = None):
+    def __init__(self, model: Model, names: list[str], label: int | None = None, z: Tensor | None = None):
         self.models = {model.name: model}
         self.shown: list[tuple[Model, Picture]] = []
         self.start, self.problem, self.waiting = z, "", False
         names = [model.name, *(name for name in names if name != model.name)]
         self.model, self.beside = chooser("model", names), chooser("beside", [NOTHING, *names])
         self.label, self.toward = (class_buttons(what, model.generator.class_names) for what in ("class", "becomes"))
-        self.label.value, self.toward.value = label, (label + 5) % len(model.generator.class_names)
+        classes = len(model.generator.class_names)
+        self.label.value = label = min(FIRST_LABEL, classes - 1) if label is None else label
+        self.toward.value = (label + 5) % classes
         self.t = slider("how far", 0, 1, 0.05, ".2f")
         self.moves = [slider("", -REACH, REACH, 0.1) for _ in range(SLIDERS)]
         self.truncation = slider("truncation (3: none)", 0.2, NO_TRUNCATION, 0.1)
@@ -221,13 +224,13 @@ class Studio(Room):
 
 
 def explore(
-    generator: ConditionalGenerator | str | Path = BEST_SHIPPED, *, label: int = 3, z: Tensor | None = None
+    generator: ConditionalGenerator | str | Path = BEST_SHIPPED, *, label: int | None = None, z: Tensor | None = None
 ) -> Studio:
     """Sliders that draw, beside a picture that follows them; the last line of a notebook cell shows them.
 
     `generator`: a network, a run folder, or anything that `load_generator` reads; the widget lets you choose another,
-    your newest runs first. `z` (latent_dim,): where to start, such as from `find_latent`. `UserError` for a label that
-    is no class or a `z` of another shape.
+    your newest runs first. `label` is the class to start with, default 3 or the last; `z` (latent_dim,) where to start,
+    such as from `find_latent`. `UserError` for a label that is no class or a `z` of another shape.
     """
     _enable_in_colab()
     names = sources()
@@ -236,7 +239,8 @@ def explore(
     else:
         model = Model(f"this {type(generator).__name__}", generator)
     config = model.generator.config
-    check_labels([label], config["num_classes"])
+    if label is not None:
+        check_labels([label], config["num_classes"])
     if z is not None and tuple(z.shape) != (config["latent_dim"],):
         raise UserError(f"z must be ({config['latent_dim']},), got {tuple(z.shape)}.")
     return Studio(model, names, label, z)

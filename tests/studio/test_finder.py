@@ -95,11 +95,12 @@ def test_where_nothing_is_drawn_a_message_says_so_and_nothing_moves(finder, pixe
     assert not finder.find.disabled
 
 
-def test_a_model_in_colour_gets_a_message(seven):
-    finder = Finder(explore(small(channels=3)))
-    finder.pad.pixels = seven.flatten().tolist()
-    finder.find.click()
-    assert "the image must be uint8 (3, H, W)" in finder.message.value
+@pytest.mark.parametrize("kind", [{"channels": 3}, {"image_size": 64}, {"num_classes": 2}])
+def test_models_of_every_kind_are_searched_and_leave_a_picture(finder, seven, kind):
+    finder = Finder(explore(small(**kind)), seven)
+    assert finder.drawn.value.startswith(b"\x89PNG")
+    assert finder.found.image.shape[-1] == kind.get("image_size", 28)
+    assert finder.strip() != finder.studio.strip()
 
 
 def test_an_empty_pad_takes_away_what_was_found(finder, seven):
