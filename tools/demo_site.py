@@ -1,7 +1,7 @@
 """A folder that any web server can show: the page, and generators that the visitor's browser runs by itself.
 
     python tools/demo_site.py [--source relativistic bce …] [--out site] [--url https://name/path]
-    python -m http.server --directory site
+    python -m http.server 8001 --directory site
 
 SOURCE: a run folder, a weight file, a published folder, hf://owner/name, or the name of a shipped generator. Among
 several the visitor chooses; each is loaded when it is first chosen. A site made before is replaced, nothing else is.
@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 
 from cgan_lib import UserError, generate
+from cgan_lib.console import quoted
 from cgan_lib.errors import shown
 from cgan_lib.files import png, staged_folder
 from cgan_lib.models.layers import ConditionalGenerator
@@ -139,7 +140,8 @@ def _add_page(folder: Path, models: Sequence[dict[str, Any]], base: str) -> None
     page["index.html"] = _with_head(page["index.html"].decode(), models, base).encode()
     weights = [model["weights"]["file"] for model in models]
     others = {path.name: path.read_bytes() for path in folder.iterdir()}
-    shell = sorted({"./", "studio.json", *page} - {"sw.js"})
+    sheets = {model["real"] for model in models if "real" in model}
+    shell = sorted({"./", "studio.json", *page, *sheets} - {"sw.js"})
     version = _digest(content for _, content in sorted((others | page).items()))
     site = json.dumps({"version": version, "shell": shell, "weights": weights})
     page["sw.js"] = f"const SITE = {site};\n".encode() + page["sw.js"]
@@ -190,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
-    print(f"{folder}: {size:.1f} MB. To see it: python -m http.server --directory {folder}")
+    print(f"{folder}: {size:.1f} MB. To see it: python -m http.server 8001 --directory {quoted(str(folder))}")
     return 0
 
 

@@ -185,7 +185,7 @@ def test_it_says_what_is_drawn(page, service):
     assert page.get_by_role("button", name="8", pressed=True).count() == 1
     slide(page, "share", "ArrowRight", 5)
     assert page.get_by_role("img").get_attribute("aria-label") == "Drawn: an 8, 5% of the way to a 3"
-    assert page.locator("#share").get_attribute("aria-valuetext") == "5 %"
+    assert page.locator("#share").get_attribute("aria-valuetext") == "5%"
     press(page, "g")
     assert page.inner_text("#caption") == "16 different 8s, 5% of the way to a 3 · seed 426"
 

@@ -374,7 +374,7 @@ def test_a_reload_works_without_a_connection_and_with_one_takes_what_is_new(open
     with served(folder) as port:
         page.goto(f"http://127.0.0.1:{port}/")
         settled(page)
-        needed = {*weights_of(folder), "", "worker.js", "network.js"}
+        needed = {*weights_of(folder), "", "worker.js", "network.js", *(path.name for path in folder.glob("real-*"))}
         kept(page, lambda caches: needed <= set(*caches.values()))
     page.goto(f"http://127.0.0.1:{port}/?seed=5")  # nothing listens there any more
     settled(page)

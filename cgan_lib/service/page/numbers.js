@@ -2,6 +2,7 @@
 import { announce, byId, save } from "./dom.js";
 import { outline } from "./outline.js";
 import { patiently, tell } from "./status.js";
+import { numberName } from "./words.js";
 
 const ALLOWED = /[^\d .\-/+():,]/g; // what is none of these cannot be written
 const MOST = 24; // characters
@@ -19,7 +20,9 @@ const SIGNS = {
   "/": ["M.8 25.4Q4.6 14 8.4 4.4", 9], "(": ["M5 3.4Q-1.6 14.4 4.4 26", 5.4], ")": ["M1 3.4Q7.2 13.6.6 26", 5.4],
 };
 
-const cleaned = (text) => text.replace(ALLOWED, "").slice(0, MOST);
+/** A text as it is copied from elsewhere, with plain digits, hyphens and spaces for their many relatives. */
+const plain = (text) => text.normalize("NFKC").replace(/[\u2010-\u2015\u2212]/g, "-").replace(/\s/g, " ");
+const cleaned = (text) => plain(text).replace(ALLOWED, "").slice(0, MOST);
 
 /** Pieces of a text, [{ d, x, stroke }], and their width; `drawn(digit, place)` gives the outline of a digit. */
 export function setOut(text, drawn) {
@@ -68,7 +71,7 @@ function asPng({ pieces, width }) {
  * The part of the page that writes numbers in the hand of `state`: `{ show(view), toQuery(query), fromQuery(query) }`.
  * `changed()` is called when another text is typed, or one hand or many are chosen.
  */
-export function numbers({ state, engineOf, changed }) {
+export function numbers({ settingsOf, state, engineOf, changed }) {
   const input = byId("text"), hint = byId("text-hint");
   let typed = "", written = null, newest = 0, waiting = null, last = "";
 
@@ -98,7 +101,7 @@ export function numbers({ state, engineOf, changed }) {
       if (!isWanted()) return;
       tell(null);
       const whole = setOut(text, (digit, place) => found.get(`${digit} ${indexAt(place)}`));
-      show(text, whole, `${text.replace(/[^\d]+/g, "-")}_seed${view.seed}${each ? "_each" : ""}`);
+      show(text, whole, numberName(settingsOf(view), view, text, each));
     } catch (error) {
       if (isWanted()) tell(error, write);
     }
@@ -119,10 +122,14 @@ export function numbers({ state, engineOf, changed }) {
   }
 
   input.addEventListener("input", () => {
-    const clean = cleaned(input.value), wrong = clean !== input.value;
+    const { value, selectionStart } = input, clean = cleaned(value), wrong = clean !== plain(value);
     hint.classList.toggle("wrong", wrong);
     if (wrong) announce(hint.textContent);
-    if (wrong) input.value = clean;
+    if (clean !== value) {
+      const caret = cleaned(value.slice(0, selectionStart)).length;
+      input.value = clean;
+      input.setSelectionRange(caret, caret);
+    }
     if (clean === typed) return;
     typed = clean;
     changed();

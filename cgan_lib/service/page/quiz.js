@@ -1,5 +1,6 @@
 // Real or drawn? One image after the other: a person wrote it, or the generator drew it. The score is remembered.
 import { announce, byId, remember, remembered } from "./dom.js";
+import { Trouble } from "./engine.js";
 import { paint } from "./picture.js";
 import { MAX_SEED } from "./state.js";
 import { patiently, tell } from "./status.js";
@@ -21,8 +22,9 @@ function cut(sheet, { image_size: side }, row, column) {
 /** The sheet of a generator, once: `settings.real` says where it lies. */
 async function load(sheets, settings) {
   if (!sheets.has(settings.real)) {
-    const answer = await fetch(settings.real);
-    if (!answer.ok) throw new Error(`${settings.real}: status ${answer.status}`);
+    const answer = await fetch(settings.real).catch(() => null);
+    const why = answer ? `status ${answer.status}` : "no connection";
+    if (!answer?.ok) throw new Trouble(`The real images cannot be loaded: ${why}.`);
     sheets.set(settings.real, await createImageBitmap(await answer.blob()));
   }
   return sheets.get(settings.real);

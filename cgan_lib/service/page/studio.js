@@ -75,6 +75,14 @@ function start({ models, docs }) {
     state.take(fromQuery(models, said));
   }
 
+  /** Show what the address says, after Back, Forward or a link to another part. */
+  function arrive() {
+    const said = new URLSearchParams(location.search);
+    arrange();
+    if (`${said}` === `${query()}`) update(state.view);
+    else take(said);
+  }
+
   async function copy({ currentTarget: button }) {
     place.now();
     try {
@@ -89,12 +97,12 @@ function start({ models, docs }) {
   }
 
   const state = new State(fromQuery(models, new URLSearchParams(location.search)), update);
-  const engineOf = engines(models), place = address(query, take);
+  const engineOf = engines(models), place = address(query, arrive);
   const surface = controls(state), pad = plane(state), play = player(state);
   const grid = tiles((chosen) => state.change({ grid: false, index: state.view.index + chosen }));
   const done = () => { main.dataset.state = byId("status").hidden ? "ready" : "error"; };
   const picture = drawing({ state, engineOf, show, done });
-  const writer = numbers({ state, engineOf, changed: place.soon });
+  const writer = numbers({ settingsOf, state, engineOf, changed: place.soon });
   const quizzer = quiz({ settingsOf, engineOf, look });
   gifSaver({ settingsOf, state, engineOf, look });
 
@@ -114,7 +122,7 @@ function start({ models, docs }) {
   byId("download").addEventListener("click", () => { byId("download").href = canvas.toDataURL("image/png"); });
   for (const id of ["copy", "copy-number"]) byId(id).addEventListener("click", copy);
   for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
-  window.addEventListener("hashchange", () => { arrange(); update(state.view); });
+  document.querySelector("nav").addEventListener("click", place.now); // before there is another entry
   new ResizeObserver(([{ target }]) => { // what is focused must not hide behind the picture
     document.documentElement.style.setProperty("--stage", `${target.offsetHeight}px`);
   }).observe(document.querySelector(".stage"));

@@ -3,7 +3,7 @@
 const article = (name) => (/^(8|[aeiou])/i.test(name) ? "an" : "a");
 const capital = (name) => name[0].toUpperCase() + name.slice(1);
 export const signed = (move) => (move > 0 ? "+" : "") + move.toFixed(1).replace("-", "−");
-export const percent = (share) => `${Math.round(100 * share)} %`;
+export const percent = (share) => `${Math.round(100 * share)}%`;
 
 /** Whether images are of single signs, drawn with a pen. */
 export const areStrokes = ({ class_names: names }) => names.every((name) => name.length === 1);
@@ -36,18 +36,29 @@ export function details(settings, view, several) {
   ].join(" · ");
 }
 
+/** The same, but for the generator, as parts of the name of a file. */
+const hand = (settings, { moves, truncation, seed, index }) => [
+  ...moves.flatMap((move, k) => (move ? [`${directionName(settings, k)}${move > 0 ? "+" : ""}${move}`] : [])),
+  ...(truncation === null ? [] : [`truncation${truncation}`]),
+  `seed${seed}`,
+  ...(index ? [`index${index}`] : []),
+];
+
+const joined = (parts) => parts.map((part) => part.replace(/[^\p{L}\p{N}+.-]+/gu, "-")).join("_");
+
 /** A name for a file that holds all that was set, without its ending. */
 export function fileName(settings, view) {
   const names = settings.class_names;
-  const parts = [
+  return joined([
     names[view.value],
     ...(towards(view) ? [`to${names[view.toward]}-${Math.round(100 * view.share)}`] : []),
-    ...view.moves.flatMap((move, k) => (move ? [`${directionName(settings, k)}${move > 0 ? "+" : ""}${move}`] : [])),
-    ...(view.truncation === null ? [] : [`truncation${view.truncation}`]),
-    `seed${view.seed}`,
-    ...(view.index ? [`index${view.index}`] : []),
+    ...hand(settings, view),
     ...(view.grid ? [`grid${view.gridSize}`] : []),
     settings.name,
-  ];
-  return parts.map((part) => part.replace(/[^\p{L}\p{N}+.-]+/gu, "-")).join("_");
+  ]);
+}
+
+/** The same for a number that was written, by another hand for `each` digit or by one. */
+export function numberName(settings, view, text, each) {
+  return joined([text.replace(/\D+/g, "-"), ...hand(settings, view), ...(each ? ["each"] : []), settings.name]);
 }
