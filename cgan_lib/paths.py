@@ -47,6 +47,7 @@ def check_path(path: str | Path) -> Path:
     """`path` itself; `UserError` when no file system could hold it."""
     try:
         os.fsencode(path)
+        str(path).encode()  # neither PyTorch nor TensorBoard knows other names
     except UnicodeEncodeError as error:
         raise UserError(f"the path {str(path)!r} holds what is no letter: leave it out.") from error
     parts = [part.encode("utf-8", "surrogatepass") for part in Path(path).parts]

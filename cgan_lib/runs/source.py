@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from cgan_lib.errors import printable
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.paths import locate
 from cgan_lib.runs.run import Run, open_run
@@ -27,4 +28,4 @@ def open_source(source: str | Path) -> Opened:
     generator = load_generator(source)
     path = locate(source).resolve()  # of which only the last part is told: names are published
     name = path.name if path.is_dir() else path.name.removesuffix(path.suffix)
-    return Opened(generator, name, None)
+    return Opened(generator, printable(name), None)

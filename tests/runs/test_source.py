@@ -35,3 +35,12 @@ def test_what_is_no_generator_is_an_error(finished):
     shutil.rmtree(finished.folder / "checkpoints")
     with pytest.raises(UserError):
         open_source(finished.folder)
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\x1b[31mred", "имя 日本語 🎉 \"'<b>"])
+def test_a_name_that_is_shown_is_one_line_that_every_terminal_and_page_takes(home, name):
+    generator, _ = get_recipe("bce", base_channels=8).build()
+    torch.save(generator.state_dict(), file := home / "mine.pth")
+    shown = open_source(file.rename(file.with_name(f"{name}.pth"))).name
+    assert shown.isprintable()
+    assert shown == name or "\\" in shown
