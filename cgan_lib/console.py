@@ -3,6 +3,7 @@
 import codecs
 import io
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -74,8 +75,10 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 
 
 def quoted(path: str) -> str:
-    """A path as one argument of a command line."""
-    return f'"{path}"' if set(path) & set(" '$&|;<>()*?#`!") else path
+    """A path as one argument of a command line, as the shell of this system wants it."""
+    if os.name != "nt":
+        return shlex.quote(path)
+    return f'"{path}"' if set(path) & set(" '$&;()`%^") else path  # the rest is in no name on Windows
 
 
 def from_here(path: Path) -> str:

@@ -654,6 +654,7 @@ def test_generate_overwrites_only_by_force(refused, weights):
     assert Path("a.png").read_bytes() != b"precious"
 
 
-def test_a_path_in_advice_is_one_argument():
+@pytest.mark.parametrize("path", ["/My Drive/logs", "it's", 'a"b', "$HOME/`id`", "a\\b!", "#1", "дом/家"])
+def test_a_path_in_advice_is_one_argument(path):
     assert quoted("logs/digits/bce/ci") == "logs/digits/bce/ci"
-    assert quoted("/My Drive/logs") == '"/My Drive/logs"'
+    assert subprocess.check_output(["sh", "-c", f"printf %s {quoted(path)}"], text=True) == path
