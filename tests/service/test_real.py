@@ -34,27 +34,28 @@ def draws(monkeypatch):
     return made
 
 
+def middles(sheet: tuple[str, bytes]) -> list[list[list[int]]]:
+    """The colour in the middle of each image of a sheet."""
+    return np.asarray(Image.open(io.BytesIO(sheet[1])))[14::28, 14::28].tolist()
+
+
 def test_a_sheet_has_a_row_of_ten_for_each_class(draws):
-    labels = torch.tensor([1, 0] * 12)  # the row of class 0 is the first, and whole
-    images = torch.zeros(24, 3, 28, 28, dtype=torch.uint8)
-    for number, label in enumerate(labels.tolist()):
-        images[number, label] = 100 + number
-    name, content = real_sheet(draws(images, labels))
-    sheet = np.asarray(Image.open(io.BytesIO(content)))
-    assert name == "real-colours-28.png"
-    assert sheet.shape == (2 * 28, 10 * 28, 3)
-    for label in (0, 1):
-        row = sheet[28 * label : 28 * (label + 1)]
-        assert (row[..., 1 - label] == 0).all()
-        assert [int(row[14, 28 * k + 14, label]) for k in range(10)] == [100 + 2 * k + 1 - label for k in range(10)]
+    labels = torch.tensor([1, 0] * 10)
+    images = torch.zeros(20, 3, 28, 28, dtype=torch.uint8)
+    images[range(20), labels] = torch.arange(100, 120, dtype=torch.uint8)[:, None, None]
+    sheet = real_sheet(draws(images, labels))
+    assert sheet[0] == "real-colours-28.png"
+    red, green = (sorted(row) for row in middles(sheet))
+    assert red == [[number, 0, 0] for number in range(101, 121, 2)]
+    assert green == [[0, number, 0] for number in range(100, 120, 2)]
 
 
-def test_where_a_class_has_fewer_the_rest_is_black(draws):
-    images = torch.full((3, 3, 28, 28), 255, dtype=torch.uint8)
-    sheet = np.asarray(Image.open(io.BytesIO(real_sheet(draws(images, torch.tensor([0, 1, 1])))[1])))
-    assert (sheet[:28, :28] == 255).all()
-    assert (sheet[:28, 28:] == 0).all()
-    assert (sheet[28:, :56] == 255).all()
+def test_a_class_with_fewer_shows_them_again_and_one_with_none_makes_no_sheet(draws):
+    images = torch.tensor([50, 100, 200], dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 3, 28, 28)
+    first, second = middles(real_sheet(draws(images, torch.tensor([0, 1, 1]))))
+    assert first == [[50] * 3] * 10
+    assert sorted(second) == [[100] * 3] * 5 + [[200] * 3] * 5
+    assert real_sheet(draws(images, torch.tensor([1, 1, 1]))) is None
 
 
 def test_nothing_is_downloaded_for_it(monkeypatch, generator, home):
