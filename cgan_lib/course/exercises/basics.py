@@ -3,43 +3,74 @@
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, call, check, tensor
+from cgan_lib.course.exercises.verdict import (
+    NotAttempted,
+    Wrong,
+    call,
+    check,
+    close,
+    compare,
+    numbers,
+    same_slopes,
+    shaped,
+)
 from cgan_lib.losses import bce_g, minimax_g
 
 
 @check
 def check_numbers_in_image(answer: int) -> str:
     """How many numbers make one MNIST image."""
-    if answer == 28:
-        raise Wrong("28 is one row of pixels.")
-    if answer == 255:
-        raise Wrong("255 is the largest value of a pixel; the question is how many pixels there are.")
-    if answer != 28 * 28:
-        raise Wrong("An image is 28 pixels high, 28 wide, and has one channel.")
+    found = numbers(answer)
+    if found.numel() > 1:
+        raise Wrong("One number is wanted: multiply the three sizes.")
+    hints: dict[float, str] = {
+        28: "28 is one row of pixels.",
+        56: "Not 28 + 28: each of 28 rows has 28 pixels.",
+        255: "255 is the largest value of a pixel; the question is how many pixels there are.",
+        3 * 28 * 28: "These images are grey: one channel, not three.",
+        100: "100 numbers go into the generator; the question is how many come out.",
+        10: "10 is the number of classes.",
+    }
+    if (value := shaped(found, ()).item()) != 28 * 28:
+        raise Wrong(hints.get(value, "An image is 28 pixels high, 28 wide, and has one channel."))
     return "1 × 28 × 28 = 784 numbers: that is what the generator has to get right at once."
 
 
 @check
 def check_nonsaturating(answer: Callable[[Tensor], Tensor]) -> str:
     """The non-saturating generator loss, −log D(G(z)), from logits (N,)."""
-    logits = torch.tensor([-3.0, -0.5, 0.0, 2.0])
-    value = call(answer, logits)
-    if isinstance(value, Tensor) and value.shape == logits.shape:
-        raise Wrong("One number for each image: average over the batch.")
-    value = tensor(value, ())
-    if torch.isclose(value, minimax_g(logits)):
-        raise Wrong("This is the minimax loss log(1 − D(G(z))), whose gradient vanishes when D is sure.")
-    if torch.isclose(value, -bce_g(logits)):
-        raise Wrong("The sign: the generator minimises −log D(G(z)).")
-    if torch.isclose(value, -logits.log().mean(), equal_nan=True):
-        raise Wrong("Logits are not probabilities: D(G(z)) = sigmoid(logits).")
-    if not torch.isclose(value, bce_g(logits)):
-        raise Wrong("Start from D(G(z)) = sigmoid(logits), then −log of it, then the mean.")
-    if not call(answer, torch.tensor([-200.0])).isfinite():
-        raise Wrong("Correct, until a logit is very negative: log(0). softplus(−x) equals −log sigmoid(x), safely.")
+    cases = [(torch.rand(5) + 0.5,), (2 * torch.randn(7),), (torch.tensor([-3.0, -0.5, 0.0, 2.0]),)]
+    mistakes = {
+        "One number for each image: average over the batch.": lambda x: F.softplus(-x),
+        "This is the minimax loss log(1 − D(G(z))), whose gradient vanishes when D is sure.": minimax_g,
+        "This is −log(1 − D(G(z))), what D pays for a fake: the generator wants D(G(z)) near 1.": lambda x: (
+            -minimax_g(x)
+        ),
+        "The sign: the generator minimises −log D(G(z)).": lambda x: -bce_g(x),
+        "Logits are not probabilities: D(G(z)) = sigmoid(logits).": lambda x: -x.log().mean(),
+        "The mean over the batch, then, not the sum.": lambda x: F.softplus(-x).sum(),
+        "First −log of each D(G(z)), then the mean: not the log of the mean.": lambda x: -x.sigmoid().mean().log(),
+        "Only the logarithm to the base e, torch.log, has this gradient.": lambda x: bce_g(x) / torch.tensor(2).log(),
+        "The −log is missing: this is D(G(z)) itself.": lambda x: x.sigmoid().mean(),
+    }
+    compare(answer, cases, bce_g, mistakes, "Start from D(G(z)) = sigmoid(logits), then −log of it, then the mean.")
+    if not all(same_slopes(answer, bce_g, case) for case in cases):
+        raise Wrong("The value is right, its gradient is not: let all of it be computed by torch, from the logits.")
+    _check_extremes(answer)
     return "And it stays finite for any logit."
+
+
+def _check_extremes(loss: Callable[[Tensor], Tensor]) -> None:
+    """`Wrong` where a generator loss, right elsewhere, is not at logits far from 0."""
+    cure = "softplus(−x) equals −log sigmoid(x), safely."
+    logits = torch.tensor([-200.0, -50.0, 50.0, 200.0])
+    if not (value := numbers(call(loss, logits))).isfinite().all():
+        raise Wrong(f"Correct, until a logit is very negative: log(0), or exp(200), is infinite. {cure}")
+    if not close(value, bce_g(logits)) or not same_slopes(loss, bce_g, (logits,)):
+        raise Wrong(f"Finite at a logit of −50, but the gradient is gone where G has most to learn. {cure}")
 
 
 @check
@@ -49,29 +80,54 @@ def check_one_style_ten_digits(answer: tuple[Tensor, Tensor]) -> str:
         raise Wrong("Give both: (z, labels).")
     if any(part is None or part is ... for part in answer):
         raise NotAttempted
-    z, labels = answer
-    if not isinstance(labels, Tensor) or sorted(labels.tolist()) != list(range(10)):
+    z, labels = (numbers(part) for part in answer)
+    if tuple(z.shape) == (10,) and labels.ndim == 2:
+        raise Wrong("The other way round: first z, then labels.")
+    _check_ten_labels(labels)
+    _check_one_style(z)
+    return "z says how, labels say what."
+
+
+def _check_ten_labels(labels: Tensor) -> None:
+    if labels.ndim != 1 or sorted(labels.tolist()) != list(range(10)):
         raise Wrong("labels should hold each of 0 to 9 once: torch.arange(10).")
-    if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != 10:
-        raise Wrong("z needs one row for each label: shape (10, latent_dim).")
+    if labels.is_floating_point():
+        raise Wrong("labels are classes: whole numbers, not floats.")
+
+
+def _check_one_style(z: Tensor) -> None:
+    if tuple(z.shape) != (10, 100):
+        raise Wrong(f"z needs one row for each label: shape (10, 100), not {tuple(z.shape)}.")
+    if not z.isfinite().all():
+        raise Wrong("z holds numbers that are NaN or infinite.")
     if not torch.equal(z, z[:1].expand_as(z)):
         raise Wrong("The rows of z differ, so each digit comes in another handwriting: repeat one row.")
     if z[0].unique().numel() < 2:
         raise Wrong("All numbers of z are equal: draw the row from N(0, 1) with torch.randn.")
-    return "z says how, labels say what."
+    if z.min() >= 0 or z.abs().max() <= 1 or z.abs().max() > 6 or z[0].unique().numel() < 40:
+        raise Wrong("These are no numbers from N(0, 1), which the generator knows: draw the row with torch.randn.")
 
 
 @check
 def check_one_hot_planes(answer: Callable[[Tensor, int, int], Tensor]) -> str:
     """A function `(labels, num_classes, size)` → one-hot planes (N, num_classes, size, size)."""
-    labels = torch.tensor([2, 0, 3])
-    planes = tensor(call(answer, labels, 4, 5), (3, 4, 5, 5))
-    expected = torch.zeros(3, 4, 5, 5)
-    expected[range(3), labels] = 1
+    cases = [([2, 0, 3], 4, 5), ([1, 1, 6, 0, 3], 10, 2), ([0, 2, 2, 5, 4, 1, 0], 7, 3)]
+    for labels, num_classes, size in cases:
+        given = torch.tensor(labels)
+        planes = shaped(call(answer, given, num_classes, size), (len(labels), num_classes, size, size))
+        _check_planes(planes, given)
+    return "Every pixel now knows its class, and nothing had to be learned for it."
+
+
+def _check_planes(planes: Tensor, labels: Tensor) -> None:
+    expected = torch.zeros(planes.shape, dtype=torch.float64)
+    expected[range(len(labels)), labels] = 1
     if not planes.is_floating_point():
         raise Wrong("A convolution needs floats: add .float().")
-    if torch.equal(planes, expected):
-        return "Every pixel now knows its class, and nothing had to be learned for it."
-    if torch.equal(planes.sum(1), torch.ones(3, 5, 5)):
+    if torch.equal(planes.double(), expected):
+        return
+    if torch.equal(planes.double(), 1 - expected):
+        raise Wrong("Exchanged: the plane of the label is 1, the others are 0.")
+    if torch.equal(planes.double().sum(1), torch.ones_like(expected[:, 0])):
         raise Wrong("Each pixel has one 1, but in the wrong plane: plane labels[n] of image n is the one that is 1.")
     raise Wrong("Image n: plane labels[n] is all 1, the other planes all 0.")

@@ -1,44 +1,70 @@
 """Notebook 06: arcs, mixtures of classes, truncation."""
 
 from collections.abc import Callable
+from functools import partial
+from math import erf, exp, pi, sqrt
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cgan_lib.course.exercises.verdict import Wrong, call, check, tensor
+from cgan_lib.course.exercises.verdict import Formula, Wrong, call, check, compare, distance, precision, shaped
 
 
 @check
 def check_slerp(answer: Callable[[Tensor, Tensor, float], Tensor]) -> str:
     """The point at a share of the arc between two latents (latent_dim,)."""
-    start, end = torch.tensor([3.0, 0.0, 0.0, 1.0]), torch.tensor([0.0, 2.0, 1.0, 1.0])
-    angle = torch.arccos(F.cosine_similarity(start, end, dim=0))
-
-    def matches(formula: Callable[[float], Tensor]) -> bool:
-        return all(torch.allclose(value, formula(t), atol=1e-4) for t, value in values.items())
-
-    values = {t: tensor(call(answer, start, end, t), (4,)) for t in (0.25, 0.5, 0.8)}
-    if matches(lambda t: torch.lerp(start, end, t)):
-        raise Wrong("That is the straight line. On the arc the weights are sines of parts of the angle.")
-    if matches(lambda t: (torch.sin(t * angle) * start + torch.sin((1 - t) * angle) * end) / torch.sin(angle)):
-        raise Wrong("The ends are exchanged: at share 0 you should be at the start.")
-    if matches(lambda t: torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end):
-        raise Wrong("Divide by sin(angle), so that share 0 is the start itself.")
-    if not matches(lambda t: (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / torch.sin(angle)):
-        raise Wrong("angle = arccos of the cosine similarity; then the formula above, with sines.")
+    pairs = [(torch.randn(4) + 1, 2 * torch.randn(4) + 1), (torch.randn(16), torch.randn(16))]
+    pairs.append((torch.tensor([3.0, 0.0, 1.0]), torch.tensor([-2.0, 1.0, 1.0])))  # an obtuse angle
+    cases = [(start, end, share) for start, end in pairs for share in (0.0, 0.25, 0.5, 0.8, 1.0)]
+    mistakes: dict[str, Formula] = {
+        "That is the straight line. On the arc the weights are sines of parts of the angle.": torch.lerp,
+        "That is the straight line, made length 1: the arc needs no normalising.": lambda start, end, share: (
+            F.normalize(torch.lerp(start, end, share), dim=0)
+        ),
+        "The ends are exchanged: at share 0 you should be at the start.": lambda start, end, share: _arc(
+            start, end, 1 - share
+        ),
+        "Divide by sin(angle), so that share 0 is the start itself.": lambda start, end, share: (
+            _arc(start, end, share) * torch.sin(_angle(start, end))
+        ),
+        "The direction is right, the length is not: do not normalise the ends or the result.": lambda start, end, t: (
+            F.normalize(_arc(start, end, t), dim=0)
+        ),
+        "Between the directions of the ends that is right: put start and end themselves into the formula.": (
+            lambda start, end, share: _arc(F.normalize(start, dim=0), F.normalize(end, dim=0), share)
+        ),
+    }
+    compare(
+        answer, cases, _arc, mistakes, "angle = arccos of the cosine similarity; then the formula above, with sines."
+    )
     return "The length stays that of a latent the whole way."
+
+
+def _angle(start: Tensor, end: Tensor) -> Tensor:
+    return torch.arccos(F.cosine_similarity(start, end, dim=0))
+
+
+def _arc(start: Tensor, end: Tensor, share: float) -> Tensor:
+    angle = _angle(start, end)
+    return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
 
 
 @check
 def check_between(answer: Tensor) -> str:
     """Class weights (10,) for what lies a quarter of the way from 1 to 7."""
-    weights = tensor(answer, (10,)).float()
-    if torch.allclose(weights, torch.eye(10)[1] * 0.25 + torch.eye(10)[7] * 0.75):
+    weights = shaped(answer, (10,)).double()
+    one, seven = torch.eye(10, dtype=torch.float64)[[1, 7]]
+    near = partial(torch.allclose, weights, atol=1e-3)
+    if near(one * 0.25 + seven * 0.75):
         raise Wrong("That is a quarter of the way from 7 to 1: most of it should still be the 1.")
-    if not torch.isclose(weights.sum(), torch.tensor(1.0)):
+    if near(one * 75 + seven * 25):
+        raise Wrong("Right in percent: give shares, from 0 to 1.")
+    if near(one * 0.5 + seven * 0.5):
+        raise Wrong("That is half of the way; a quarter of it is nearer to the 1.")
+    if not torch.isclose(weights.sum(), torch.tensor(1.0).double(), atol=1e-3):
         raise Wrong(f"Shares add up to 1; these make {weights.sum():.2f}.")
-    if not torch.allclose(weights, torch.eye(10)[1] * 0.75 + torch.eye(10)[7] * 0.25):
+    if not near(one * 0.75 + seven * 0.25):
         raise Wrong("Start from torch.zeros(10). Position 1 says how much of a 1 it is, position 7 how much of a 7.")
     return "With row torch.eye(10)[7] you would ask for a plain 7: labels are corners, mixtures lie between them."
 
@@ -46,14 +72,36 @@ def check_between(answer: Tensor) -> str:
 @check
 def check_truncated(answer: Callable[[int, int, float], Tensor]) -> str:
     """Latents (count, latent_dim) from N(0, 1), drawn again wherever a coordinate is farther from 0 than the limit."""
-    z = tensor(call(answer, 400, 50, 0.8), (400, 50)).float()
-    deviation = z.std().item()  # of a normal cut at ±0.8: 0.442; clamped there: 0.62; of a uniform one: 0.462
-    if z.abs().max() > 0.8 + 1e-6:
-        raise Wrong(f"There is a coordinate of {z.abs().max():.2f}; none may be beyond 0.8.")
-    if (z.abs() > 0.8 - 1e-6).float().mean() > 0.01:
-        raise Wrong("Many coordinates sit exactly at the limit: do not clamp them, draw them again.")
-    if abs(deviation - 0.4424) > 0.01:
-        raise Wrong(
-            f"The standard deviation is {deviation:.2f}, of the right distribution 0.44: draw from randn again."
-        )
+    for count, latent_dim, limit in ((400, 50, 0.8), (600, 100, 1.2), (7, 3, 0.3), (50, 20, 2.5)):
+        z = shaped(call(answer, count, latent_dim, limit), (count, latent_dim))
+        _check_limits(z, limit)
+        _check_truncated_normal(z.double(), limit, precision(z))
     return "Fewer kinds of digits, and fewer strange ones."
+
+
+def _check_limits(z: Tensor, limit: float) -> None:
+    size, step = z.double().abs(), 1e-6 + limit * precision(z)
+    if not size.isfinite().all():
+        raise Wrong("There are numbers that are NaN or infinite.")
+    if size.max() > limit + step:
+        raise Wrong(f"There is a coordinate of {size.max():.2f}; none may be beyond {limit}. Redraw until none is.")
+    if (size > limit - step).sum() > 5 + (0.001 + 2 * precision(z)) * size.numel():
+        raise Wrong("Many coordinates sit exactly at the limit: do not clamp them, draw them again.")
+
+
+def _check_truncated_normal(z: Tensor, limit: float, step: float) -> None:
+    """`Wrong` unless `z` may come from N(0, 1), cut at ± the limit: 6 of its own deviations off is too far."""
+    inside = erf(limit / sqrt(2))  # the share of N(0, 1) that is near enough
+    variance = 1 - 2 * limit * exp(-(limit**2) / 2) / sqrt(2 * pi) / inside
+    slack = 1 / sqrt(z.numel())
+    if abs(z.square().mean().item() - variance) > variance * (6 * slack + step):
+        raise Wrong(
+            f"The standard deviation is {z.std():.2f}, of the right distribution {sqrt(variance):.2f}: "
+            "draw from randn again."
+        )
+    if distance(z, lambda x: torch.special.ndtr(x) / inside - (1 / inside - 1) / 2) > 3 * slack + step:
+        raise Wrong(
+            "Between the limits the numbers are not those of N(0, 1): what is too far out, draw from randn again."
+        )
+    if len(z.unique(dim=0)) < len(z) or len(z.T.unique(dim=0)) < len(z.T):
+        raise Wrong("Some latents are copies of others: draw every coordinate.")
