@@ -184,7 +184,7 @@ def fit_discriminator(batch_size: int = 512, seed: int = 0) -> Logits:
 
 
 def train_ring(
-    setting: Setting = STEADY, *, conditional: bool = False, runs: int = 1, seed: int = 0, snapshots: int = 19
+    setting: Setting = STEADY, *, conditional: bool = False, runs: int = 1, seed: int = 0, snapshots: int = 14
 ) -> list[Snapshot]:
     """Train `runs` GANs on the ring side by side; `snapshots` moments of it, the first one before any step.
 
@@ -196,7 +196,7 @@ def train_ring(
     optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=setting.lr_d, betas=(setting.beta1, 0.99))
     fixed = torch.randn(runs, SHOWN, LATENT_DIM, generator=draws)
     total = steps(setting.demo_steps)
-    wanted = {round(total * share) for share in torch.linspace(0, 1, snapshots).tolist()}
+    wanted = {round(total * share**1.5) for share in torch.linspace(0, 1, snapshots).tolist()}  # denser at the start
     taken = []
     for step in range(total + 1):
         if step in wanted:

@@ -27,23 +27,27 @@ from cgan_lib.course.toy import (
 from cgan_lib.figures import COLOURS, INK, LINES, SMALL, WIDTH, house_style
 from cgan_lib.files import save_gif
 
-FRAME = 3.4  # inches of the animation
+FRAME = 3.2  # inches of the animation
 LEVELS = 10  # shades of a map: few, so that an animation stays small
-ARROWS = 13  # to each side
+SHADES = 32  # of a picture of the animation: half the size of 256
+ARROWS = 11  # to each side
 LONGEST = 0.75  # of an arrow, in distances between arrows
 FAKE_TINT, REAL_TINT = "#f6d3c3", "#b9d2e3"  # of regions that a discriminator calls so
 
 
 @house_style()
 def show_points(panels: Mapping[str, Tensor], columns: int = 5) -> None:
-    """Draw sets of points (N,2) side by side, each below its title; a circle marks a mode, a full one is covered."""
+    """Draw sets of points (N,2) side by side, each below its title; a circle marks a mode, a full one is covered.
+
+    Points called “real” have the colour of reals.
+    """
     import matplotlib.pyplot as plt
 
     width = WIDTH / columns
     figure, axes = plt.subplots(1, len(panels), figsize=(width * len(panels), width + 0.4), squeeze=False)
     for panel, (title, points) in zip(axes[0], panels.items(), strict=True):
         _draw_modes(panel, covered(points))
-        panel.scatter(points[:, 0], points[:, 1], s=5, color=COLOURS["G"], linewidths=0)
+        panel.scatter(points[:, 0], points[:, 1], s=5, color=COLOURS["D" if title == "real" else "G"], linewidths=0)
         _frame(panel, title)
     plt.show()
 
@@ -71,7 +75,10 @@ def show_best(logits: Logits) -> None:
 
 
 def animate(snapshots: Sequence[Snapshot], seconds: float = 8.0) -> Any:
-    """The first run of a training as an animation for a notebook (GIF): what D believes, its pull, the samples."""
+    """The first run of an unconditional training as an animation for a notebook (GIF).
+
+    It shows what D believes (blue: real, red: fake), where its slope pulls, and the samples among the modes.
+    """
     from IPython.display import Image
 
     pictures = [picture_of(snapshot) for snapshot in snapshots]
@@ -85,6 +92,7 @@ def picture_of(snapshot: Snapshot) -> Tensor:
     """One picture of the animation, uint8 (3,H,W)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from PIL import Image
 
     samples = snapshot.samples[0]  # (SHOWN,2)
     figure = Figure(figsize=(FRAME, FRAME))
@@ -96,7 +104,9 @@ def picture_of(snapshot: Snapshot) -> Tensor:
     axes.scatter(samples[:, 0], samples[:, 1], s=7, color=COLOURS["G"], linewidths=0, zorder=3)
     _frame(axes, f"step {snapshot.step:,}: {int(covered(samples).sum())} of 8 modes")
     canvas.draw()
-    return torch.from_numpy(np.asarray(canvas.buffer_rgba())[..., :3].copy()).permute(2, 0, 1)  # (H,W,4) → (3,H,W)
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    picture = picture.quantize(SHADES, dither=Image.Dither.NONE).convert("RGB")
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)  # (H,W,3) → (3,H,W)
 
 
 def probability(logits: Logits, points: Tensor) -> Tensor:

@@ -60,6 +60,12 @@ def test_supports_that_do_not_meet_are_log_2_apart_by_one_measure_and_their_dist
         assert toy.wasserstein(line[first > 0], line[second > 0]) == pytest.approx(gap, abs=1e-4)
 
 
+def test_wasserstein_does_not_mind_the_order_and_sees_a_change_of_width():
+    numbers = torch.randn(100)
+    assert toy.wasserstein(numbers, numbers.flip(0)) == 0
+    assert toy.wasserstein(numbers.flip(0), 3 * numbers) == pytest.approx(2 * numbers.abs().mean().item(), abs=1e-5)
+
+
 def test_modes_are_counted_where_samples_are():
     full = toy.CENTRES.repeat(25, 1)  # (200,2)
     three = toy.CENTRES[:3].repeat(66, 1)[:197]
@@ -112,6 +118,9 @@ def test_the_same_seed_trains_the_same_and_leaves_the_random_state(monkeypatch):
     assert [snapshot.step for snapshot in one] == [0, 40]
     assert torch.equal(one[-1].samples, two[-1].samples)
     assert not torch.equal(one[-1].samples, other[-1].samples)
+    weights = [snapshots[0].discriminator.weights[0] for snapshots in (one, two, other)]  # before any step
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
