@@ -320,6 +320,17 @@ def test_an_outline_is_as_large_whatever_the_pixels(page, service):
         assert large[end] == pytest.approx(expected, abs=0.3)
 
 
+def test_a_digit_of_which_nothing_is_seen_leaves_a_gap(page, service):
+    page.goto(service)
+    blank, whole = page.evaluate("""async () => {
+        const { outline } = await import("./outline.js"), { setOut } = await import("./numbers.js");
+        const blank = outline(new Uint8ClampedArray(28 * 28), 28);
+        return [blank, setOut("1-1", () => blank)];
+    }""")
+    assert blank["d"] == ""
+    assert 20 < whole["width"] < 80
+
+
 def test_each_digit_can_have_a_hand_of_its_own(page, service):
     written(page, service, "text=777&moves=0,-0.5,0,0&truncation=0.4&index=2")
     _, same_hand = saved(page, "#save-svg")
@@ -363,6 +374,24 @@ def test_classes_that_are_no_digits_write_no_numbers(page, service):
     page.get_by_role("button", name="T-shirt").click()
     settled(page)
     assert page.inner_text("#caption") == "a T-shirt · seed 426"
+
+
+@pytest.mark.parametrize("width", [360, 1100])
+def test_long_and_strange_names_stick_out_nowhere_and_are_no_html(open_page, service, problems, width):
+    page = open_page(viewport={"width": width, "height": 780})
+    changed(page, class_names=["w" * 100, "<b onclick=alert()>&amp;", "🎉", "#?%41/.."], name="n" * 200)
+    for value in ("w" * 100, "🎉"):
+        opened(page, f"{service}?class={value}&toward=%3Cb onclick=alert()%3E%26amp;&share=0.5", pixels=False)
+        assert page.inner_text("#caption").startswith(f"a {value}, 50% of the way to a <b onclick=alert()>&amp;")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert problems == []
+
+
+def test_with_one_class_there_is_nothing_to_become(page, service):
+    changed(page, class_names=["rose"])
+    opened(page, service, pixels=False)
+    assert page.inner_text("#caption") == "a rose · seed 426"
+    assert page.locator("#mixing").is_hidden()
 
 
 # --- real or drawn
