@@ -60,7 +60,7 @@ def make_site(sources: Sequence[str], out: Path, url: str | None = None) -> Path
         _check_names([name for _, name, _ in opened])
         models = [_add_model(partial, generator, name) for generator, name, _ in opened]
         (partial / PREVIEW).write_bytes(_preview(opened[0].generator))
-        settings = {"engine": "browser", "made_by": MADE_BY, "models": models}
+        settings = {"made_by": MADE_BY, "models": models}
         (partial / "studio.json").write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
         _add_page(partial, models, base)
     return out
