@@ -41,9 +41,11 @@ def _network(bias: bool) -> nn.Module:
 
 def _check_left_alone(network: nn.Module, before: dict[str, Tensor]) -> None:
     """`Wrong` unless the weights of the convolutions are new, and nothing else is."""
+    if set(network.state_dict()) != set(before):
+        raise Wrong("Draw numbers into the weights that are there: take no part away, add none.")
     for prefix, layer in network.named_modules():
         convolution = isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))
-        for name, value in layer.named_parameters(recurse=False):
+        for name, value in (*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)):
             if convolution and name == "weight":
                 _check_weight(layer, value)
             elif not torch.equal(value, before[f"{prefix}.{name}"]):

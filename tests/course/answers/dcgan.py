@@ -76,6 +76,16 @@ def batch_norm_to_one(layer):
         layer.weight.normal_(1.0, 0.02)
 
 
+def forget(layer):
+    if isinstance(layer, nn.BatchNorm2d):
+        layer.running_mean.fill_(0.5)
+
+
+def no_bias(layer):
+    if isinstance(layer, CONVOLUTIONS):
+        layer.bias = None
+
+
 def freeze(layer):
     if isinstance(layer, CONVOLUTIONS):
         layer.weight.requires_grad_(False)
@@ -155,6 +165,8 @@ WRONG = [
     ("dcgan_init", lambda network: init(network, kinds=(*CONVOLUTIONS, nn.Linear)), "Only convolutions"),
     ("dcgan_init", lambda network: init(network, kinds=(*CONVOLUTIONS, nn.Embedding)), "Only convolutions"),
     ("dcgan_init", also(batch_norm_to_one), "Only convolutions"),
+    ("dcgan_init", also(no_bias), "take no part away"),
+    ("dcgan_init", also(forget), "Only convolutions"),
     ("dcgan_init", also(zero_biases), "leave the biases"),
     ("dcgan_init", also(lambda layer: zero_biases(layer) or freeze(layer)), "requires_grad"),
     ("dcgan_init", also(freeze), "requires_grad"),
