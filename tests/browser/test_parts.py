@@ -227,6 +227,22 @@ def test_it_plays_until_it_is_stopped(page, service):
     page.wait_for_selector("#play:has-text('Play')")
 
 
+def test_all_that_was_played_is_undone_at_once(page, service):
+    opened(page, service + "?share=0.05", pixels=False)
+    page.evaluate("""() => {
+        const now = performance.now.bind(performance);
+        performance.now = () => 20 * now(); // a slow machine: what is 60 ms apart seems 1200
+    }""")
+    page.click("#play")
+    page.wait_for_function("Number(document.getElementById('share').value) > 0.2")
+    page.click("#play")
+    settled(page)
+    page.keyboard.press("Control+z")
+    settled(page)
+    assert page.locator("#share").input_value() == "0.05"
+    assert page.locator("#undo").get_attribute("aria-disabled") == "true"
+
+
 def test_who_wants_no_motion_sees_five_pictures(open_page, service):
     page = open_page(reduced_motion="reduce")
     opened(page, service, pixels=False)
@@ -387,6 +403,22 @@ def test_long_and_strange_names_stick_out_nowhere_and_are_no_html(open_page, ser
     assert problems == []
 
 
+SPACED = (
+    "* { letter-spacing: .12em !important; word-spacing: .16em !important; line-height: 1.5 !important; }"  # 1.4.12
+)
+
+
+@pytest.mark.parametrize("style", [SPACED, "html { font-size: 200% !important; }"])
+def test_larger_text_sticks_out_nowhere(open_page, service, style):
+    page = open_page(viewport={"width": 360, "height": 640})
+    changed(page, models=lambda models: [models[0], models[0] | {"name": "a generator of a long name"}])
+    for part in ("draw", "write", "guess"):
+        page.goto(f"{service}?grid=3#{part}")
+        page.add_style_tag(content=style)
+        page.wait_for_selector(f"#{part}-part:visible")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, part
+
+
 def test_with_one_class_there_is_nothing_to_become(page, service):
     changed(page, class_names=["rose"])
     opened(page, service, pixels=False)
@@ -418,7 +450,11 @@ def test_the_quiz_keeps_the_score(page, service, real):
     page.reload()
     page.wait_for_selector("#guess-part[data-state=ready]")
     assert page.inner_text("#score") == "1 of 2 right"
+    other = page.context.new_page()
+    other.goto(service + "#guess")
+    other.wait_for_selector("#guess-part[data-state=ready]")
     page.click("#reset-score")
+    other.wait_for_selector("#score:has-text('No answer yet')")
     assert page.inner_text("#score") == "No answer yet"
 
 

@@ -74,10 +74,10 @@ export class State {
     Object.assign(this, { view, onChange, version: 0, past: [], future: [], lastSlide: null, lastTime: -Infinity });
   }
 
-  /** Change `part` of the view; what soon follows by the same `slide`, such as a slider, is undone together with it. */
-  change(part, slide = null) {
+  /** Change `part` of the view; what follows by the same `slide`, within `together` ms, is undone together with it. */
+  change(part, slide = null, together = TOGETHER) {
     const now = performance.now();
-    const goesOn = slide !== null && slide === this.lastSlide && now - this.lastTime < TOGETHER;
+    const goesOn = slide !== null && slide === this.lastSlide && now - this.lastTime < together;
     if (!goesOn) this.past = [...this.past.slice(1 - STEPS), this.view];
     this.future = [];
     Object.assign(this, { lastSlide: slide, lastTime: now });
