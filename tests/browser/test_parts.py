@@ -403,6 +403,16 @@ def test_long_and_strange_names_stick_out_nowhere_and_are_no_html(open_page, ser
     assert problems == []
 
 
+def test_without_javascript_it_says_so(open_page, service):
+    page = open_page(java_script_enabled=False)
+    page.goto(service)
+    title, said = page.inner_text("body").split("\n\n")
+    assert (title, said.strip()) == (
+        "Draw a digit",
+        "This page draws by JavaScript, which is switched off in this browser.",
+    )
+
+
 SPACED = "* { letter-spacing: .12em !important; word-spacing: .16em !important; line-height: 1.5 !important; }"
 
 
