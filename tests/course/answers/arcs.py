@@ -164,7 +164,7 @@ WRONG = [
     ),
     ("truncated", lambda n, d, limit: truncated(n, d, limit).abs() * (-1) ** torch.arange(d), "follow from others"),
     ("truncated", lambda n, d, limit: truncated(n, d, 0.8), "randn again"),
-    ("truncated", lambda n, d, limit: truncated(1, d, limit).repeat(n, 1), "randn again"),
+    ("truncated", lambda n, d, limit: truncated(1, d, limit).repeat(n, 1), "follow from others"),
     ("truncated", lambda n, d, limit: truncated(n // 2 + 1, d, limit).repeat(2, 1)[:n], "follow from others"),
     ("truncated", lambda n, d, limit: torch.cat([z := truncated(n, d // 2 + 1, limit), -z], 1)[:, :d], "follow from"),
     ("truncated", lambda n, d, limit: truncated(n, d, limit).index_fill(1, torch.tensor(0), 0.0), "follow from others"),

@@ -132,6 +132,7 @@ WRONG = [
     ("one_style_ten_digits", (torch.zeros(10, 100), TEN), "torch.randn"),
     ("one_style_ten_digits", (torch.rand(1, 100).repeat(10, 1), TEN), "N(0, 1)"),
     ("one_style_ten_digits", ((2 * torch.rand(1, 100) - 1).repeat(10, 1), TEN), "N(0, 1)"),
+    ("one_style_ten_digits", (-RIGHT_Z.abs(), TEN), "N(0, 1)"),
     ("one_style_ten_digits", (100 * RIGHT_Z, TEN), "N(0, 1)"),
     ("one_style_ten_digits", (torch.randint(-3, 4, (1, 100)).repeat(10, 1), TEN), "N(0, 1)"),
     ("one_style_ten_digits", (torch.linspace(-3, 3, 100).repeat(10, 1), TEN), "N(0, 1)"),

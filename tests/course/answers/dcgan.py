@@ -105,6 +105,12 @@ def one_row(weight):
         weight.copy_(0.02 * torch.randn(weight.shape[1:]))
 
 
+def mirrored(weight):
+    with torch.no_grad():
+        weight.normal_(0.0, 0.02)
+        weight[32:] = -weight[:32]
+
+
 def without_return(network):
     init(network)
 
@@ -159,6 +165,7 @@ WRONG = [
     ("dcgan_init", fills(lambda weight: nn.init.uniform_(weight, -0.02 * 3**0.5, 0.02 * 3**0.5)), "no normal"),
     ("dcgan_init", fills(scaled), "no normal"),
     ("dcgan_init", fills(one_row), "are the same"),
+    ("dcgan_init", fills(mirrored), "are the same"),
     ("dcgan_init", fills(seeded), "set no seed"),
     ("dcgan_init", fills(nn.init.xavier_normal_), "deviation"),
     ("dcgan_init", lambda network: init(network, kinds=nn.Conv2d), "deviation of a ConvTranspose2d"),
