@@ -8,7 +8,7 @@ const STEPS = 200; // that can be undone
 const TOGETHER = 800; // ms within which moves of one slider are undone at once
 
 /** Of `models`, the one `model`, as it is first shown: a hand that writes all ten digits well. */
-export function firstView(models, model = 0) {
+function firstView(models, model = 0) {
   const last = models[model].class_names.length - 1;
   return {
     model, value: Math.min(3, last), toward: last > 3 ? Math.min(8, last) : 0, share: 0,
