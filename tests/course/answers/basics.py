@@ -106,6 +106,11 @@ WRONG = [
     ("nonsaturating", lambda fake: -fake.sigmoid().clamp(1e-7).log().mean(), "gradient is gone"),
     ("nonsaturating", lambda fake: F.softplus(-fake.clamp(-30, 30)).mean(), "gradient is gone"),
     ("nonsaturating", lambda fake: F.binary_cross_entropy(fake.sigmoid(), torch.ones_like(fake)), "gradient is gone"),
+    (
+        "nonsaturating",
+        lambda fake: torch.where(fake > -9, F.softplus(-fake), -fake.detach()).mean(),
+        "gradient is gone",
+    ),
     ("nonsaturating", lambda fake: loss(fake).detach(), "no gradient"),
     ("nonsaturating", lambda fake: loss(fake).item(), "no gradient"),
     ("nonsaturating", lambda fake: torch.tensor(loss(fake).item(), requires_grad=True), "no gradient"),
