@@ -142,7 +142,8 @@ def main() -> None:
     options = parser.parse_args()
     with sync_playwright() as playwright:
         arguments = ["--headless", "--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
         rows = [measure(browser, source, options.rounds) for source in options.sources]
         version = browser.version
         browser.close()

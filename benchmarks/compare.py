@@ -229,7 +229,7 @@ def where(results: dict) -> str:
 
 def write_part(path: Path, part: str) -> None:
     """Replace what stands between the two marks in a file."""
-    before, _, rest = path.read_text().partition(BEGIN)
+    before, _, rest = path.read_text("utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     write_atomically(path, (before + BEGIN + part + END + after).encode())
 
@@ -319,7 +319,7 @@ def main() -> None:
     for name in options.recipes:
         if options.full and name == MLP.name:
             continue  # it has no published number of epochs here
-        results = json.loads(path.read_text()) if path.is_file() else results
+        results = json.loads(path.read_text("utf-8")) if path.is_file() else results
         there = [row for row in results["rows"] if row["recipe"] == name]
         if not (options.further or options.measure):  # another clock: the seeds that followed the old one are void
             results["rows"] = [row for row in results["rows"] if row["recipe"] != name]

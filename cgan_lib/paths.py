@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from cgan_lib.errors import UserError
+from cgan_lib.errors import UserError, shown
 
 LONGEST_PART, LONGEST_PATH = 255, 4000  # bytes: what file systems allow
 LONGEST_NAME = 100  # bytes of a run: files named after it have some more
@@ -44,7 +44,9 @@ def locate(path: str | Path) -> Path:
 
 
 def check_path(path: str | Path) -> Path:
-    """`path` itself; `UserError` when no file system could hold it."""
+    """`path` itself; `UserError` for what is none, or none that a file system could hold."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise UserError(f"{shown(path)} is no path: name a file or a folder, in quotes.")
     try:
         os.fsencode(path)
         str(path).encode()  # neither PyTorch nor TensorBoard knows other names
@@ -83,6 +85,6 @@ def make_folder(folder: Path) -> Path:
         probe.unlink()
     except OSError as error:
         raise UserError(
-            f"cannot write to {folder} ({error.strerror}): free it, or set CGAN_HOME to a folder you own."
+            f"cannot write to {folder} ({error.strerror}): take another folder, or set CGAN_HOME to a folder you own."
         ) from error
     return folder

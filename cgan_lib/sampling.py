@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,8 @@ def _pixels(images: Tensor) -> Tensor:
 
 def generator_config(generator: nn.Module) -> dict[str, int]:
     """The `config` of a generator: latent_dim, num_classes and more; `UserError` for a network without one."""
+    if isinstance(generator, (str, Path)):
+        raise UserError(f"{shown(generator)} names a generator: hand on load_generator({shown(str(generator))}).")
     config = getattr(generator, "config", None)
     if not isinstance(config, dict) or not {"latent_dim", "num_classes"} <= set(config):
         raise UserError(

@@ -81,6 +81,11 @@ def test_a_network_without_config_is_refused_by_name():
             generate(network, [1])
 
 
+def test_a_name_in_place_of_a_generator_is_told_what_loads_it():
+    with pytest.raises(UserError, match=r"^'bce' names a generator: hand on load_generator\('bce'\)\.$"):
+        generate("bce", [1])
+
+
 def test_images_do_not_depend_on_the_batch_size(generator):
     labels = torch.arange(10) % 4
     few, many = (generate(generator, labels, batch_size=size).int() for size in (3, 250))

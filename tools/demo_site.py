@@ -60,8 +60,8 @@ def make_site(sources: Sequence[str], out: Path, url: str | None = None) -> Path
         _check_names([name for _, name, _ in opened])
         models = [_add_model(partial, generator, name) for generator, name, _ in opened]
         (partial / PREVIEW).write_bytes(_preview(opened[0].generator))
-        settings = {"engine": "browser", "made_by": MADE_BY, "models": models}
-        (partial / "studio.json").write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
+        settings = {"made_by": MADE_BY, "models": models}
+        (partial / "studio.json").write_text(json.dumps(settings, ensure_ascii=False), "utf-8")
         _add_page(partial, models, base)
     return out
 
@@ -71,7 +71,7 @@ def _replaceable(out: Path) -> bool:
     if not out.is_dir():
         return False
     try:
-        return not any(out.iterdir()) or json.loads((out / "studio.json").read_text())["made_by"] == MADE_BY
+        return not any(out.iterdir()) or json.loads((out / "studio.json").read_text("utf-8"))["made_by"] == MADE_BY
     except (OSError, ValueError, LookupError, TypeError):
         return False
 

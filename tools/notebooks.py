@@ -23,9 +23,8 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-APP = (
-    ROOT / "cgan_lib" / "studio" / "app" / "studio.ipynb"
-)  # what `make studio` shows: run like a notebook, but no part of the course
+# What `make studio` shows: run like a notebook, but no part of the course
+APP = ROOT / "cgan_lib" / "studio" / "app" / "studio.ipynb"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 TIME = re.compile(r"(\*\*Time:\*\* )[^.]*?(\s+on\s+a\s+2-core CPU)")
 VISIBLE = 16  # of 255: how far a colour may be off before anybody sees it
@@ -76,7 +75,7 @@ def stamp(path: Path, words: str, tables: Sequence[Path]) -> None:
     row = re.compile(rf"^(\|[^|]*\([\w/]*{path.name}\).*\| )[^|]+( \|)$", re.MULTILINE)
     for table in tables:
         if table.suffix == ".md":
-            table.write_text(row.sub(rf"\g<1>{words}\g<2>", table.read_text()))
+            table.write_text(row.sub(rf"\g<1>{words}\g<2>", table.read_text("utf-8")), "utf-8")
             continue
         notebook = nbformat.read(table, as_version=4)
         for cell in notebook.cells:

@@ -46,7 +46,7 @@ def requirements() -> list[str]:
     if sys.version_info >= (3, 11) and PYPROJECT.is_file():
         import tomllib
 
-        project = tomllib.loads(PYPROJECT.read_text())["project"]
+        project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
         return sum((project["optional-dependencies"][extra] for extra in EXTRAS), project["dependencies"])
     try:
         declared = [Requirement(line) for line in requires("cgan_lib") or []]
@@ -82,7 +82,7 @@ def install_missing() -> None:
     print("Installing", ", ".join(lacking), "…")
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "held_versions.txt"
-        constraints.write_text("\n".join(held(lacking)))
+        constraints.write_text("\n".join(held(lacking)), "utf-8")
         command = [sys.executable, "-m", "pip", "install", "--quiet", *lacking, "--constraint", str(constraints)]
         pip = subprocess.run(command, capture_output=True, text=True)
     if pip.returncode:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from cgan_lib.errors import UserError
 from cgan_lib.figures import LITERAL, WIDTH, Curves, draw_grid, draw_history, house_style
 from cgan_lib.sampling import GRID_COLUMNS
 
@@ -24,8 +25,8 @@ def show_source(*objects: Any) -> None:
 
 def print_shapes(network: nn.Module, *inputs: Tensor) -> Tensor:
     """Run `network` on `inputs`, print the shape that leaves each layer, and return the output."""
-    leaves = [(name, layer) for name, layer in network.named_modules() if name and not list(layer.children())]
-    width = max(20, *(len(name) + 2 for name, _ in leaves))
+    leaves = [(name, layer) for name, layer in network.named_modules() if not list(layer.children())]
+    width = max([20, *(len(name) + 2 for name, _ in leaves)])
 
     def report(name: str):
         def hook(layer: nn.Module, args: tuple, output: Tensor) -> None:
@@ -78,9 +79,14 @@ def show_grids(
 
 @house_style()
 def show_stages(grids: Sequence[Path], titles: Mapping[int, str], row_names: Sequence[str] = ()) -> None:
-    """Draw PNG grids of a run side by side: for each step in `titles` the file drawn nearest to it."""
+    """Draw PNG grids of a run side by side: for each step in `titles` the file drawn nearest to it.
+
+    `UserError` when there are none.
+    """
     import matplotlib.pyplot as plt
 
+    if not grids:
+        raise UserError("there are no grids to show: train for a while, or bring the pictures of the run back.")
     by_step = {int(path.stem.split("_")[-1]): path for path in grids}
     width = min(4.0, WIDTH / len(titles))
     figure, axes = plt.subplots(1, len(titles), figsize=(width * len(titles), width + 0.5), squeeze=False)

@@ -40,11 +40,11 @@ from cgan_lib.evaluation.classifier import (
 )
 from cgan_lib.evaluation.metrics import fid, inception_score, kid, neighbourhoods, spread
 from cgan_lib.evaluation.samples import (
-    LEAST_COUNT,
     check_count,
     check_images,
     check_measurable,
     dataset_of,
+    enough,
     generate_like,
     in_proportion,
     warn_of_few,
@@ -75,11 +75,11 @@ def evaluate(
     Warns of counts that are too small for a score. `UserError` for a generator of other classes or channels than those
     of `dataset`, or one that gives no images, but NaN.
     """
-    count = SAMPLES[current_profile()] if count is None else count
     seeds = SEEDS[current_profile()] if seeds is None else seeds
     if not isinstance(seeds, Integral) or not 1 <= seeds <= MOST_SEEDS:
         raise UserError(f"seeds {shown(seeds, 30)} must be at least 1 and at most {MOST_SEEDS}, a whole number.")
     training, test = _both_parts(dataset_of(generator, dataset))
+    count = enough(SAMPLES[current_profile()], test.num_classes) if count is None else count
     check_measurable(generator, test, count)
     fakes = {number: generate_like(generator, test, count, number) for number in range(seed, seed + seeds)}
     task = _Task(training, test, count, fakes[seed].image_size, _device(generator))
@@ -106,7 +106,7 @@ def evaluate_images(images: Tensor, labels: Tensor, dataset: str = "mnist") -> S
     if by_class.min() < 2:
         raise UserError(f"class {by_class.argmin().item()} has {by_class.min().item()} images: give 2 or more of each.")
     given = ImageData(f"images for {dataset}", images, labels, test.class_names)
-    task = _Task(training, test, max(len(labels), LEAST_COUNT * test.num_classes), given.image_size, "cpu")
+    task = _Task(training, test, enough(len(labels), test.num_classes), given.image_size, "cpu")
     task.warn(given)
     return replace(_measure(given, task.reference()), real=task.real_scores())
 
@@ -138,8 +138,8 @@ def real_scores(
 
     `image_size` is that of the fakes which the row is for.
     """
-    count = SAMPLES[current_profile()] if count is None else count
     training, test = _both_parts(dataset)
+    count = enough(SAMPLES[current_profile()], test.num_classes) if count is None else count
     check_count(count, test.num_classes)
     return _Task(training, test, count, image_size, "cpu").real_scores(gan_train)
 

@@ -68,11 +68,16 @@ def check_measurable(generator: ConditionalGenerator, data: ImageData, count: in
     check_count(count, data.num_classes)
 
 
+def enough(count: int, num_classes: int) -> int:
+    """`count` images, or as many more as it takes to measure so many classes."""
+    return max(count, LEAST_COUNT * num_classes)
+
+
 def check_count(count: int, num_classes: int) -> None:
     """Raise `UserError` when `count` images are too few to measure so many classes, or more than are held in memory."""
     if not isinstance(count, Integral):
         raise UserError(f"count {shown(count, 30)} must be a whole number.")
-    if count < (least := LEAST_COUNT * num_classes):
+    if count < (least := enough(0, num_classes)):
         raise UserError(f"count {count} is too few to measure {num_classes} classes: use {least} or more.")
     if count > MOST_COUNT:
         raise UserError(f"count {count} is too many: all are held in memory, and {MOST_COUNT:,} say as much.")

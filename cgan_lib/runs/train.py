@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from cgan_lib.data import check_batch_size, load_data
 from cgan_lib.errors import UserError
-from cgan_lib.evaluation.samples import LEAST_COUNT
+from cgan_lib.evaluation.samples import enough
 from cgan_lib.files import remove_partials, unwritable, write_atomically
 from cgan_lib.paths import make_folder, short
 from cgan_lib.recipes import QUICK_SAMPLES, Recipe, check_profile, current_profile, get_recipe
@@ -58,7 +58,7 @@ def train(
     check_batch_size(data, recipe.batch_size)
     recipe = recipe.replace(dataset=data.name)  # the embedded digits, when MNIST cannot be reached
     steps = recipe.length(profile, len(data))
-    scorer = Scorer(score, recipe.dataset, max(QUICK_SAMPLES[profile], LEAST_COUNT * data.num_classes))
+    scorer = Scorer(score, recipe.dataset, enough(QUICK_SAMPLES[profile], data.num_classes))
     folder = run_folder(data.name, recipe.name, run or profile)
     name = own_name(folder)
     known = about(name, data)

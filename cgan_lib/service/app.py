@@ -68,7 +68,7 @@ def create_app(
     directions = slider_directions(generator)
     sheet = {real[0]: Asset(real[1], "image/png")} if real else {}
     model = page_settings(generator, name, directions) | ({"real": real[0]} if real else {})
-    settings = {"engine": "server", "docs": "docs", "models": [model]}
+    settings = {"docs": "docs", "models": [model]}
     last = generator.config["num_classes"] - 1
 
     class BoundedRequest(ImageRequest):

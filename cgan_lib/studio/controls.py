@@ -14,6 +14,7 @@ with needs("notebooks"):
 
 WIDTH = "36em"  # of the controls: beside the pictures also in a notebook with its side bar open
 ROOM = Path(__file__).parent
+LONGEST_NAME = 24  # letters on a button
 ROOT = "cgan-studio"  # the class in which studio.css and names.js find what is ours
 
 
@@ -121,5 +122,5 @@ def offer(buttons: widgets.ToggleButtons, names: Sequence[str]) -> None:
 
 
 def button_width(names: Sequence[str]) -> str:
-    """As wide as the longest name needs."""
-    return f"{max(map(len, names)) * 0.6 + 2}em"
+    """As wide as the longest name needs; a very long one ends in an ellipsis."""
+    return f"{min(max(map(len, names)), LONGEST_NAME) * 0.6 + 2:.1f}em"

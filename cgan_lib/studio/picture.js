@@ -3,13 +3,14 @@ function render({ model, el }) {
   const picture = document.createElement("img");
   picture.className = "cgan-picture";
 
+  const forget = () => URL.revokeObjectURL(picture.src);
+
   function show() {
     const png = model.get("value"); // a DataView
-    const before = picture.src;
+    forget();
     picture.hidden = png.byteLength === 0;
     if (picture.hidden) picture.removeAttribute("src");
     else picture.src = URL.createObjectURL(new Blob([png], { type: "image/png" }));
-    if (before) URL.revokeObjectURL(before);
   }
 
   function describe() {
@@ -22,6 +23,7 @@ function render({ model, el }) {
   show();
   describe();
   el.appendChild(picture);
+  return forget;
 }
 
 export default { render };

@@ -227,6 +227,22 @@ def test_it_plays_until_it_is_stopped(page, service):
     page.wait_for_selector("#play:has-text('Play')")
 
 
+def test_all_that_was_played_is_undone_at_once(page, service):
+    opened(page, service + "?share=0.05", pixels=False)
+    page.evaluate("""() => {
+        const now = performance.now.bind(performance);
+        performance.now = () => 20 * now(); // a slow machine: what is 60 ms apart seems 1200
+    }""")
+    page.click("#play")
+    page.wait_for_function("Number(document.getElementById('share').value) > 0.2")
+    page.click("#play")
+    settled(page)
+    page.keyboard.press("Control+z")
+    settled(page)
+    assert page.locator("#share").input_value() == "0.05"
+    assert page.locator("#undo").get_attribute("aria-disabled") == "true"
+
+
 def test_who_wants_no_motion_sees_five_pictures(open_page, service):
     page = open_page(reduced_motion="reduce")
     opened(page, service, pixels=False)
@@ -320,6 +336,17 @@ def test_an_outline_is_as_large_whatever_the_pixels(page, service):
         assert large[end] == pytest.approx(expected, abs=0.3)
 
 
+def test_a_digit_of_which_nothing_is_seen_leaves_a_gap(page, service):
+    page.goto(service)
+    blank, whole = page.evaluate("""async () => {
+        const { outline } = await import("./outline.js"), { setOut } = await import("./numbers.js");
+        const blank = outline(new Uint8ClampedArray(28 * 28), 28);
+        return [blank, setOut("1-1", () => blank)];
+    }""")
+    assert blank["d"] == ""
+    assert 20 < whole["width"] < 80
+
+
 def test_each_digit_can_have_a_hand_of_its_own(page, service):
     written(page, service, "text=777&moves=0,-0.5,0,0&truncation=0.4&index=2")
     _, same_hand = saved(page, "#save-svg")
@@ -365,6 +392,48 @@ def test_classes_that_are_no_digits_write_no_numbers(page, service):
     assert page.inner_text("#caption") == "a T-shirt · seed 426"
 
 
+@pytest.mark.parametrize("width", [360, 1100])
+def test_long_and_strange_names_stick_out_nowhere_and_are_no_html(open_page, service, problems, width):
+    page = open_page(viewport={"width": width, "height": 780})
+    changed(page, class_names=["w" * 100, "<b onclick=alert()>&amp;", "🎉", "#?%41/.."], name="n" * 200)
+    for value in ("w" * 100, "🎉"):
+        opened(page, f"{service}?class={value}&toward=%3Cb onclick=alert()%3E%26amp;&share=0.5", pixels=False)
+        assert page.inner_text("#caption").startswith(f"a {value}, 50% of the way to a <b onclick=alert()>&amp;")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert problems == []
+
+
+def test_without_javascript_it_says_so(open_page, service):
+    page = open_page(java_script_enabled=False)
+    page.goto(service)
+    title, said = page.inner_text("body").split("\n\n")
+    assert (title, said.strip()) == (
+        "Draw a digit",
+        "This page draws by JavaScript, which is switched off in this browser.",
+    )
+
+
+SPACED = "* { letter-spacing: .12em !important; word-spacing: .16em !important; line-height: 1.5 !important; }"
+
+
+@pytest.mark.parametrize("style", [SPACED, "html { font-size: 200% !important; }"])
+def test_larger_text_sticks_out_nowhere(open_page, service, style):
+    page = open_page(viewport={"width": 360, "height": 640})
+    changed(page, models=lambda models: [models[0], models[0] | {"name": "a generator of a long name"}])
+    for part in ("draw", "write", "guess"):
+        page.goto(f"{service}?grid=3#{part}")
+        page.add_style_tag(content=style)
+        page.wait_for_selector(f"#{part}-part:visible")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, part
+
+
+def test_with_one_class_there_is_nothing_to_become(page, service):
+    changed(page, class_names=["rose"])
+    opened(page, service, pixels=False)
+    assert page.inner_text("#caption") == "a rose · seed 426"
+    assert page.locator("#mixing").is_hidden()
+
+
 # --- real or drawn
 
 
@@ -389,7 +458,11 @@ def test_the_quiz_keeps_the_score(page, service, real):
     page.reload()
     page.wait_for_selector("#guess-part[data-state=ready]")
     assert page.inner_text("#score") == "1 of 2 right"
+    other = page.context.new_page()
+    other.goto(service + "#guess")
+    other.wait_for_selector("#guess-part[data-state=ready]")
     page.click("#reset-score")
+    other.wait_for_selector("#score:has-text('No answer yet')")
     assert page.inner_text("#score") == "No answer yet"
 
 

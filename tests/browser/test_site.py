@@ -179,7 +179,7 @@ def test_the_page_goes_on_while_it_draws(at_site):
     turns = at_site.evaluate("""async () => {
         let turns = 0, drawing = true;
         const turn = () => { turns += 1; if (drawing) setTimeout(turn); };
-        const view = { value: 3, share: 0, moves: [], seed: 1, truncation: null, grid: true, gridSize: 10 };
+        const view = { value: 3, share: 0, moves: [], seed: 1, index: 0, truncation: null, grid: true, gridSize: 10 };
         const picture = engine.draw(view).then(() => { drawing = false; });
         turn();
         await picture;
@@ -345,7 +345,8 @@ def test_a_connection_that_breaks_in_the_middle_is_told_of(open_page, tmp_path, 
 def test_a_worker_that_cannot_start_is_told_of_and_the_next_picture_tries_again(at_site, problems):
     at_site.route("**/network.js", lambda route: route.fulfill(status=404))
     opened(at_site)
-    said = at_site.evaluate("engine.draw({ value: 3, share: 0, moves: [], seed: 1, truncation: null }).catch(String)")
+    view = dict(value=3, share=0, moves=[], seed=1, index=0, truncation=None)
+    said = at_site.evaluate("(view) => engine.draw(view).catch(String)", view)
     assert "What draws in this browser has failed" in said
     at_site.unroute("**/network.js")
     assert drawn(at_site).float().std() > 20

@@ -80,11 +80,31 @@ def test_no_file_is_long(path):
     assert len(path.read_text().splitlines()) <= MOST_LINES
 
 
+def test_no_script_of_a_page_is_long_or_wide():
+    for path in sorted(LIBRARY.rglob("*.js")):
+        lines = path.read_text("utf-8").splitlines()
+        assert len(lines) <= MOST_LINES, path.name
+        assert max(map(len, lines)) <= 120, path.name
+
+
+def local_text(tree: ast.AST) -> list[int]:
+    """Lines of calls that read or write text in whatever encoding the system has."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    texts = [call for call in calls if call.func.attr in ("read_text", "write_text")]
+    return [call.lineno for call in texts if "'utf-8'" not in ast.dump(call)]
+
+
+def test_text_is_utf_8_whatever_the_system_writes():
+    for path in [*FILES, *(ROOT / "tools").glob("*.py"), *(ROOT / "benchmarks").glob("*.py")]:
+        assert local_text(ast.parse(path.read_text("utf-8"))) == [], path.name
+
+
 def test_the_checks_see_what_they_forbid():
     tree = ast.parse(
         "import cgan_lib.cli\nfrom cgan_lib import runs, generate\ndef f():\n    from cgan_lib.runs.run import Run"
     )
     assert imports(tree) == ["cgan_lib.cli", "cgan_lib.runs", "cgan_lib", "cgan_lib.runs.run"]
+    assert local_text(ast.parse("a.read_text()\nb.write_text(c, 'utf-8')\nd.write_text(e)")) == [1, 3]
 
 
 def test_types_are_right():

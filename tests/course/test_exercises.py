@@ -83,6 +83,7 @@ def test_an_error_of_a_check_is_not_shown_as_the_learner_s():
     assert repr(check_clumsily([3])) == f"✘ Not yet. {UNREADABLE}"
 
 
-def test_gradients_are_found_where_a_notebook_has_switched_them_off():
-    with torch.inference_mode():
+@pytest.mark.parametrize("switched_off", [torch.inference_mode, torch.no_grad])
+def test_gradients_are_found_where_a_notebook_has_switched_them_off(switched_off):
+    with switched_off():
         assert verdict("nonsaturating", basics.loss).state == "right"

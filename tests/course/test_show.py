@@ -8,7 +8,7 @@ from PIL import Image
 from torch import nn
 
 import cgan_lib.losses
-from cgan_lib import generate
+from cgan_lib import UserError, generate
 from cgan_lib.course.diagrams import draw_conditioning, draw_game
 from cgan_lib.course.show import print_shapes, show_grid, show_grids, show_history, show_source, show_stages
 from cgan_lib.models import MODELS
@@ -48,6 +48,16 @@ def test_print_shapes_of_a_known_stack(capsys):
     print_shapes(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 5)), torch.zeros(7, 1, 4, 4))
     lines = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
     assert lines == [["0", "Conv2d", "(7, 2, 2, 2)"], ["1", "Flatten", "(7, 8)"], ["2", "Linear", "(7, 5)"]]
+
+
+def test_print_shapes_of_a_single_layer(capsys):
+    print_shapes(nn.Linear(8, 5), torch.zeros(7, 8))
+    assert capsys.readouterr().out.split(maxsplit=1) == ["Linear", "(7, 5)\n"]
+
+
+def test_stages_without_grids_are_an_error():
+    with pytest.raises(UserError, match="no grids to show"):
+        show_stages([], {0: "noise"})
 
 
 def test_print_shapes_takes_its_hooks_away_after_an_error(capsys):

@@ -10,6 +10,7 @@ from stand_ins import Given, in_turn, noise, real_images
 
 import cgan_lib.evaluation.protocol as protocol
 from cgan_lib import UserError, evaluate, generate, load_data
+from cgan_lib.data import DATASETS
 from cgan_lib.evaluation import (
     Classifier,
     evaluate_images,
@@ -401,6 +402,16 @@ def test_gan_train_learns_from_the_fakes_of_each_seed(trainings, generator, unse
     assert evaluate(generator, "digits", count=100).gan_train is None
     assert trainings == []  # none without asking
     assert 0 <= scores.real.gan_train <= 100
+
+
+def test_the_profiles_count_is_raised_where_classes_are_many(monkeypatch):
+    labels = torch.arange(120) % 24
+    images = torch.randint(0, 256, (120, 1, 28, 28), dtype=torch.uint8)
+    monkeypatch.setitem(DATASETS, "letters", (lambda train: (images, labels), tuple("abcdefghijklmnopqrstuvwx")))
+    generator = MODELS["bce"].generator(num_classes=24, base_channels=8)
+    monkeypatch.setattr(protocol, "generate_like", lambda _, data, count, seed: pytest.fail(f"{count} images"))
+    with pytest.raises(pytest.fail.Exception, match="240 images"):  # it has got as far as that
+        evaluate(generator, "letters")
 
 
 # --- what is refused

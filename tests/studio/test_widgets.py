@@ -244,6 +244,11 @@ def test_a_model_offers_its_own_classes(studio):
     assert studio.label.value == 3
 
 
+def test_buttons_are_as_wide_as_the_longest_name_but_not_wider_than_a_page():
+    widths = [float(controls.button_width(["a", "w" * letters]).removesuffix("em")) for letters in (1, 10, 100)]
+    assert 2 < widths[0] < 8 <= widths[1] < widths[2] < 20
+
+
 def test_classes_have_their_names(home):
     generator = small(num_classes=4)
     generator.class_names = ("coat", "bag", "shirt", "boot")

@@ -668,6 +668,13 @@ def test_shipped_generators_load_by_name(shelf):
         assert facts(name)["steps"] == "7"
 
 
+@pytest.mark.parametrize("opened", [load_generator, open_run])
+@pytest.mark.parametrize("path", [None, 5, ["bce"]])
+def test_what_is_no_path_is_refused(opened, path):
+    with pytest.raises(UserError, match="is no path: name a file or a folder, in quotes"):
+        opened(path)
+
+
 def test_a_mistyped_name_lists_what_is_shipped(shelf):
     with pytest.raises(UserError, match=r"there is no weight file smal: check the path\. Shipped: other, small\."):
         load_generator("smal")

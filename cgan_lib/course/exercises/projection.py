@@ -52,7 +52,11 @@ def check_projection_score(answer: Callable[..., Tensor]) -> str:
 def check_hinge(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     """The discriminator's hinge loss from real and fake logits."""
     extreme = (torch.tensor([50.0, -50.0, 0.3]), torch.tensor([-50.0, 50.0, 50.0, -0.3]))
-    cases = [(torch.tensor([2.0, 0.5, -1.2]), torch.tensor([-3.0, 0.25])), (torch.randn(6), torch.randn(4)), extreme]
+    beyond = (torch.tensor([1.5, 3.0]), torch.tensor([-2.0, -1.25, -4.0]))
+    cases = [
+        *((torch.tensor([2.0, 0.5, -1.2]), torch.tensor([-3.0, 0.25])), (torch.randn(6), torch.randn(4))),
+        *(extreme, beyond),
+    ]
     mistakes = {
         "Real and fake are exchanged: reals should be above 1, fakes below −1.": lambda real, fake: hinge_d(fake, real),
         "Without max(0, …) a logit far beyond the margin is still rewarded: that is Wasserstein's loss.": (

@@ -7,9 +7,12 @@ that holds the right numbers: tensor, array, list or number, of any precision.
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from functools import wraps
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -56,7 +59,7 @@ def check(praise_or_raise: Callable[[Any], str]) -> Callable[[Any], Verdict]:
         if answer is None or answer is ...:
             return Verdict("not attempted")
         try:
-            with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
+            with torch.random.fork_rng(devices=[]), torch.inference_mode(False):  # which allows gradients, too
                 torch.default_generator.manual_seed(0)
                 return Verdict("right", praise_or_raise(answer))
         except NotAttempted:
@@ -122,12 +125,20 @@ def numbers(value: Any) -> Tensor:
             raise Wrong("The parts of the list differ in shape.")
         return torch.cat([part[None] for part in parts]) if parts else torch.empty(0)
     try:
-        found = torch.as_tensor(value).detach().cpu()
+        found = _as_tensor(value).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
         raise Wrong(f"Numbers are wanted, such as a tensor; this is {type(value).__name__}.") from error
     if found.is_complex():
         raise Wrong("The result is a complex number: is there a root of something negative?")
     return found
+
+
+def _as_tensor(value: Any) -> Tensor:
+    if isinstance(value, np.ndarray):
+        value = np.array(value)  # a copy: PyTorch takes none that is reversed, and warns of one that is read-only
+    elif isinstance(value, (Fraction, Decimal)):
+        value = float(value)
+    return torch.as_tensor(value)
 
 
 def shaped(value: Any, shape: tuple[int, ...]) -> Tensor:

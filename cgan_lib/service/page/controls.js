@@ -72,8 +72,9 @@ export function controls(state) {
     byId("toward").replaceChildren(...names.map((name, i) => new Option(name, i)));
     byId("directions").replaceChildren();
     settings.directions.forEach((_, k) => addDirection(k));
-    if (settings.directions.length) byId("directions").append(make("p", { className: "hint", textContent: PERCENTAGES }));
-    byId("mixing").hidden = !settings.mixes;
+    const hint = make("p", { className: "hint", textContent: PERCENTAGES });
+    if (settings.directions.length) byId("directions").append(hint);
+    byId("mixing").hidden = !settings.mixes || names.length < 2;
     byId("grid-size").max = settings.max_grid;
   }
 

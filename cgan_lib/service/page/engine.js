@@ -1,13 +1,14 @@
 // What draws: `openEngine(settings, onProgress)` gives `{ about, draw(view) }`, by the service or here in the browser.
 //
-// studio.json, of the service and of the demo site: { engine: "server" | "browser", made_by, models: [settings, …] };
-// the service has one model. `settings` are those of one model: name, class_names, image_size, channels, latent_dim,
-// directions, max_grid, mixes …; in the browser also its `network` (cgan_lib/publish/compact.py), the `vector` of each
-// direction, and `weights`: name and length of the file. `onProgress(fraction)` is called with 0 to 1 while that
-// loads. `draw({ value, toward, share, moves, seed, index, truncation, grid, gridSize })` gives
-// `{ tiles, side, columns }`: each tile is three planes (red, green, blue) of side × side greys, row by row. `index`
-// says which latent of the seed is drawn, with a grid which is its first. Draws may be asked for at once. What goes
-// wrong in either is a `Trouble`, after which both may be called once more.
+// studio.json, of the service and of the demo site: { models: [settings, …] }; the service has one model, and says
+// where its `docs` are. `settings` are those of one model: name, class_names, image_size, channels, latent_dim,
+// directions, reach, max_grid, mixes, and `real` where there is a sheet of real images; in the browser also its
+// `network` (cgan_lib/publish/compact.py), the `vector` of each direction, and `weights`: name and length of the file.
+// `onProgress(fraction)` is called with 0 to 1 while that loads.
+// `draw({ value, toward, share, moves, seed, index, truncation, grid, gridSize })` gives `{ tiles, side, columns }`:
+// each tile is three planes (red, green, blue) of side × side greys, row by row. `index` says which latent of the seed
+// is drawn, with a grid which is its first. Draws may be asked for at once. What goes wrong in either is a `Trouble`,
+// after which both may be called once more.
 import { normals, truncated } from "./latents.js";
 
 const PATIENCE = 20000; // ms that an answer, or the next piece of one, may take
@@ -34,7 +35,7 @@ function serverEngine(settings) {
       const wanted = {
         value: view.value, grid: view.grid, grid_size: view.gridSize, seed: view.seed, truncation: view.truncation,
         toward: view.share > 0 ? view.toward : null, share: view.share, moves: view.moves, scale: 1, format: "png",
-        index: view.index ?? 0,
+        index: view.index,
       };
       let answer;
       try {
@@ -109,7 +110,7 @@ async function browserEngine(settings, onProgress) {
 }
 
 /** `count` latents as View.inputs of the library has them: drawn, truncated, moved. */
-function latents({ seed, index = 0, truncation, moves }, { latent_dim: dim, directions }, count) {
+function latents({ seed, index, truncation, moves }, { latent_dim: dim, directions }, count) {
   let z = normals((index + count) * dim, seed).subarray(index * dim);
   if (truncation !== null) z = truncated(z, truncation);
   moves.forEach((move, k) => {

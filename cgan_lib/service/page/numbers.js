@@ -43,7 +43,7 @@ export function setOut(text, drawn) {
 }
 
 /** The same as an SVG file. */
-export function asSvg(text, { pieces, width }) {
+function asSvg(text, { pieces, width }) {
   const paths = pieces.map(({ d, x, stroke }) => {
     const how = stroke ? LINE : AREA;
     return `<path ${how} transform="translate(${Number(x.toFixed(1))} 4)" d="${d}"/>`;

@@ -17,6 +17,7 @@ export function outline(plane, side) {
   const fine = enlarged(plane, side, FINER, neighbours(side, FINER, LOOKS.strokes));
   const loops = march(fine, side * FINER).map(evenlySpaced).filter((loop) => loop.length > 3);
   const across = loops.flat().map(([x]) => x);
+  if (!across.length) return { d: "", left: 0, right: SIDE / 2 }; // nothing was drawn: a gap
   return { d: loops.map(smooth).join(""), left: Math.min(...across), right: Math.max(...across) };
 }
 

@@ -27,7 +27,7 @@ export function player(state) {
   function tick(begun, steps) {
     const slow = still(), passed = (performance.now() - begun) / THERE;
     const share = slow ? steps / (STEPS - 1) : eased(1 - Math.abs(1 - (passed % 2)));
-    state.change({ share: Number(share.toFixed(2)) }, "play");
+    state.change({ share: Number(share.toFixed(2)) }, `play ${begun}`, Infinity); // all of it is undone at once
     const version = state.version;
     if (slow && steps === STEPS - 1) stop();
     else timer = setTimeout(() => (state.version === version ? tick(begun, steps + 1) : stop()), slow ? STEP : TICK);

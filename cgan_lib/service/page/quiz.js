@@ -88,6 +88,7 @@ export function quiz({ settingsOf, engineOf, look }) {
     ask();
   }
 
+  window.addEventListener("storage", () => { if (settings) tellScore(); }); // the quiz goes on in another tab
   byId("say-real").addEventListener("click", () => answer(true));
   byId("say-drawn").addEventListener("click", () => answer(false));
   next.addEventListener("click", () => {

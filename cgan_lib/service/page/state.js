@@ -8,7 +8,7 @@ const STEPS = 200; // that can be undone
 const TOGETHER = 800; // ms within which moves of one slider are undone at once
 
 /** Of `models`, the one `model`, as it is first shown: a hand that writes all ten digits well. */
-export function firstView(models, model = 0) {
+function firstView(models, model = 0) {
   const last = models[model].class_names.length - 1;
   return {
     model, value: Math.min(3, last), toward: last > 3 ? Math.min(8, last) : 0, share: 0,
@@ -74,10 +74,10 @@ export class State {
     Object.assign(this, { view, onChange, version: 0, past: [], future: [], lastSlide: null, lastTime: -Infinity });
   }
 
-  /** Change `part` of the view; what soon follows by the same `slide`, such as a slider, is undone together with it. */
-  change(part, slide = null) {
+  /** Change `part` of the view; what follows by the same `slide`, within `together` ms, is undone together with it. */
+  change(part, slide = null, together = TOGETHER) {
     const now = performance.now();
-    const goesOn = slide !== null && slide === this.lastSlide && now - this.lastTime < TOGETHER;
+    const goesOn = slide !== null && slide === this.lastSlide && now - this.lastTime < together;
     if (!goesOn) this.past = [...this.past.slice(1 - STEPS), this.view];
     this.future = [];
     Object.assign(this, { lastSlide: slide, lastTime: now });

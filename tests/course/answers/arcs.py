@@ -1,5 +1,7 @@
 """Notebook 06."""
 
+from fractions import Fraction
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -99,6 +101,7 @@ RIGHT = [
     ("between", torch.lerp(ONE, SEVEN, 0.25).double()),
     ("between", blend(1, 7, torch.tensor([0.25]))[0]),
     ("between", [0, 0.75, 0, 0, 0, 0, 0, 0.25, 0, 0]),
+    ("between", [0, Fraction(3, 4), 0, 0, 0, 0, 0, Fraction(1, 4), 0, 0]),
     ("between", np.eye(10)[1] * 0.75 + np.eye(10)[7] / 4),
     ("between", (0.75 * ONE + 0.25 * SEVEN).bfloat16()),
     *(("truncated", method) for method in RIGHT_TRUNCATED),
@@ -154,9 +157,17 @@ WRONG = [
     ("truncated", lambda n, d, limit: limit * torch.tanh(torch.randn(n, d)), "randn again"),
     ("truncated", lambda n, d, limit: limit * (z := torch.randn(n, d)) / z.abs().max(), "randn again"),
     ("truncated", lambda n, d, limit: truncated(n, d, limit).abs(), "not those of N(0, 1)"),
+    (
+        "truncated",
+        lambda n, d, limit: truncated(n, d, limit).flatten().sort().values.reshape(n, d),
+        "follow from others",
+    ),
+    ("truncated", lambda n, d, limit: truncated(n, d, limit).abs() * (-1) ** torch.arange(d), "follow from others"),
     ("truncated", lambda n, d, limit: truncated(n, d, 0.8), "randn again"),
-    ("truncated", lambda n, d, limit: truncated(1, d, limit).repeat(n, 1), "randn again"),
-    ("truncated", lambda n, d, limit: truncated(n // 2 + 1, d, limit).repeat(2, 1)[:n], "copies"),
+    ("truncated", lambda n, d, limit: truncated(1, d, limit).repeat(n, 1), "follow from others"),
+    ("truncated", lambda n, d, limit: truncated(n // 2 + 1, d, limit).repeat(2, 1)[:n], "follow from others"),
+    ("truncated", lambda n, d, limit: torch.cat([z := truncated(n, d // 2 + 1, limit), -z], 1)[:, :d], "follow from"),
+    ("truncated", lambda n, d, limit: truncated(n, d, limit).index_fill(1, torch.tensor(0), 0.0), "follow from others"),
     ("truncated", lambda n, d, limit: torch.full((n, d), float("nan")), "NaN"),
 ]
 NOT_ATTEMPTED = []

@@ -76,6 +76,16 @@ def batch_norm_to_one(layer):
         layer.weight.normal_(1.0, 0.02)
 
 
+def forget(layer):
+    if isinstance(layer, nn.BatchNorm2d):
+        layer.running_mean.fill_(0.5)
+
+
+def no_bias(layer):
+    if isinstance(layer, CONVOLUTIONS):
+        layer.bias = None
+
+
 def freeze(layer):
     if isinstance(layer, CONVOLUTIONS):
         layer.weight.requires_grad_(False)
@@ -93,6 +103,12 @@ def scaled(weight):
 def one_row(weight):
     with torch.no_grad():
         weight.copy_(0.02 * torch.randn(weight.shape[1:]))
+
+
+def mirrored(weight):
+    with torch.no_grad():
+        weight.normal_(0.0, 0.02)
+        weight[32:] = -weight[:32]
 
 
 def without_return(network):
@@ -149,12 +165,15 @@ WRONG = [
     ("dcgan_init", fills(lambda weight: nn.init.uniform_(weight, -0.02 * 3**0.5, 0.02 * 3**0.5)), "no normal"),
     ("dcgan_init", fills(scaled), "no normal"),
     ("dcgan_init", fills(one_row), "are the same"),
+    ("dcgan_init", fills(mirrored), "are the same"),
     ("dcgan_init", fills(seeded), "set no seed"),
     ("dcgan_init", fills(nn.init.xavier_normal_), "deviation"),
     ("dcgan_init", lambda network: init(network, kinds=nn.Conv2d), "deviation of a ConvTranspose2d"),
     ("dcgan_init", lambda network: init(network, kinds=(*CONVOLUTIONS, nn.Linear)), "Only convolutions"),
     ("dcgan_init", lambda network: init(network, kinds=(*CONVOLUTIONS, nn.Embedding)), "Only convolutions"),
     ("dcgan_init", also(batch_norm_to_one), "Only convolutions"),
+    ("dcgan_init", also(no_bias), "take no part away"),
+    ("dcgan_init", also(forget), "Only convolutions"),
     ("dcgan_init", also(zero_biases), "leave the biases"),
     ("dcgan_init", also(lambda layer: zero_biases(layer) or freeze(layer)), "requires_grad"),
     ("dcgan_init", also(freeze), "requires_grad"),

@@ -161,6 +161,7 @@ WRONG = [
     ("hinge", lambda real, fake: F.relu(1 - real).mean(), "fakes are missing"),
     ("hinge", lambda real, fake: F.leaky_relu(1 - real).mean() + F.leaky_relu(1 + fake).mean(), "mean of max(0"),
     ("hinge", lambda real, fake: (1 - real).clamp(0, 2).mean() + (1 + fake).clamp(0, 2).mean(), "mean of max(0"),
+    ("hinge", lambda real, fake: hinge(real, fake).clamp(min=0.5), "mean of max(0"),
     ("hinge", lambda real, fake: hinge(real, fake).detach(), "no gradient"),
     ("hinge", lambda real, fake: hinge(real, fake.detach()), "no gradient"),
     ("hinge", lambda real, fake: float(hinge(real, fake)), "no gradient"),
