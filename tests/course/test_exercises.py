@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from answers import arcs, basics, dcgan, measuring, projection, serving
+from answers import arcs, basics, dcgan, measuring, projection, serving, theory
 
 from cgan_lib.course import exercises
 from cgan_lib.course.exercises.verdict import UNREADABLE, check
 
 NAMES = sorted(name.removeprefix("check_") for name in vars(exercises) if name.startswith("check_"))
-NOTEBOOKS = (basics, dcgan, projection, measuring, arcs, serving)
+NOTEBOOKS = (basics, theory, dcgan, projection, measuring, arcs, serving)
 RIGHT = [row for notebook in NOTEBOOKS for row in notebook.RIGHT]
 WRONG = [row for notebook in NOTEBOOKS for row in notebook.WRONG]
 NOT_ATTEMPTED = [

@@ -16,16 +16,25 @@ from cgan_lib.course.exercises.projection import (
     check_stretch,
 )
 from cgan_lib.course.exercises.serving import check_passes, check_same_generator, check_status_codes
+from cgan_lib.course.exercises.theory import (
+    check_best_discriminator,
+    check_divergence,
+    check_modes,
+    check_wasserstein,
+)
 from cgan_lib.course.exercises.verdict import Verdict
 
 __all__ = [
     "Verdict",
+    "check_best_discriminator",
     "check_between",
     "check_curve_reading",
     "check_dcgan_init",
+    "check_divergence",
     "check_frechet",
     "check_hinge",
     "check_instance_norm",
+    "check_modes",
     "check_nonsaturating",
     "check_numbers_in_image",
     "check_one_hot_planes",
@@ -40,4 +49,5 @@ __all__ = [
     "check_stretch",
     "check_swapped_labels",
     "check_truncated",
+    "check_wasserstein",
 ]
