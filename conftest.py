@@ -1,6 +1,7 @@
 """Every test, notebooks included, runs in the `ci` profile and leaves the course's own folders alone."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,12 @@ os.environ["CGAN_PROFILE"] = "ci"
 os.environ["CGAN_HOME"] = _home.name
 for name in ("NO_PROXY", "no_proxy"):  # what the tests start here is not asked for through a proxy
     os.environ[name] = "127.0.0.1,localhost," + os.environ.get(name, "")
+for name in ("MAKEFLAGS", "MAKELEVEL"):  # a `make` that a test starts is not a part of the one that started the tests
+    os.environ.pop(name, None)
+for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    # a job in the background ignores the first, one under nohup the second, and so would all that the tests start
+    if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
+        signal.signal(getattr(signal, name), usual)
 if "CGAN_DATA" not in os.environ:  # MNIST that is here already need not be fetched
     for folder in (ROOT / "data", ROOT.parent / "shared" / "datasets"):
         if (folder / "MNIST").is_dir():
