@@ -94,9 +94,9 @@ def clean(notebook: nbformat.NotebookNode) -> None:
             continue
         cell.outputs = [output for output in cell.outputs if not is_fleeting(output)]
         for output in cell.outputs:
+            output.get("data", {}).pop(WIDGET, None)  # its state is gone: show what stands for it
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = smaller(output.data["image/png"])
-                output.data.pop(WIDGET, None)  # its state is gone: show the picture that stands for it
 
 
 def smaller(png: str) -> str:
@@ -112,11 +112,11 @@ def smaller(png: str) -> str:
 
 
 def is_fleeting(output: nbformat.NotebookNode) -> bool:
-    """Notes on stderr, progress bars and other widgets without a picture, the frame of a TensorBoard that is gone."""
+    """Notes on stderr, progress bars and other widgets without a stand-in, the frame of a TensorBoard that is gone."""
     data = output.get("data", {})
     return (
         output.get("name") == "stderr"
-        or (WIDGET in data and "image/png" not in data)
+        or (WIDGET in data and not {"image/png", "text/html"} & set(data))
         or "tensorboard-frame" in data.get("text/html", "")
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from cgan_lib.course import progress
 from cgan_lib.data import load_data
 from cgan_lib.errors import UserError
 from cgan_lib.figures import use_house_style
@@ -27,12 +28,13 @@ KEEP_AS_THEY_ARE = ("torch", "torchvision", "numpy")  # Colab's own builds fit i
 def set_up() -> None:
     """What every notebook begins with.
 
-    On Colab, install what is missing. Figures appear below their cells, in our look. Programs that the notebook starts
-    find the library where it did.
+    On Colab, install what is missing. Figures appear below their cells, in our look. What is solved is kept. Programs
+    that the notebook starts find the library where it did.
     """
     if "google.colab" in sys.modules:
         install_missing()
     use_house_style()
+    progress.keep()
     others = [
         folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder not in ("", str(COURSE))
     ]

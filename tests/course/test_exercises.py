@@ -5,7 +5,7 @@ import torch
 from answers import arcs, basics, dcgan, measuring, projection, serving, theory
 
 from cgan_lib.course import exercises
-from cgan_lib.course.exercises.verdict import UNREADABLE, check
+from cgan_lib.course.exercises.verdict import UNREADABLE, judge
 
 NAMES = sorted(name.removeprefix("check_") for name in vars(exercises) if name.startswith("check_"))
 NOTEBOOKS = (basics, theory, dcgan, projection, measuring, arcs, serving)
@@ -76,11 +76,7 @@ def test_checking_does_not_move_the_random_state(name, answer):
 
 
 def test_an_error_of_a_check_is_not_shown_as_the_learner_s():
-    @check
-    def check_clumsily(answer):
-        return answer["praise"]
-
-    assert repr(check_clumsily([3])) == f"✘ Not yet. {UNREADABLE}"
+    assert repr(judge(lambda: {}["praise"], [3])) == f"✘ Not yet. {UNREADABLE}"
 
 
 @pytest.mark.parametrize("switched_off", [torch.inference_mode, torch.no_grad])

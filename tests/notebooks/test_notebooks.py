@@ -7,12 +7,17 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from cgan_lib.course.exercises import EXERCISES
 from cgan_lib.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SUMMARY = re.compile(r"<summary>(.*?)</summary>")
 SOLUTION = re.compile(r"<summary>Solution</summary>\s+```python\n(.*?)```", re.DOTALL)
+EXERCISE = re.compile(r"^### Exercise .*$", re.MULTILINE)
+CHECK = re.compile(r"exercises\.check_(\w+)\((?:\"(\w+)\")?")  # a case comes first, where there is one
 ABSOLUTE_PATH = re.compile(r"(?<![\w./:])(/(home|root|tmp|work|Users|content|mnt|var|opt)/|[A-Z]:\\)")
+DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
 MAX_LINES = 22  # of a code cell that is not the set-up cell
 
 
@@ -88,7 +93,7 @@ def names_before(cells: list[nbformat.NotebookNode], index: int) -> dict:
     for cell in cells[:index]:
         if cell.cell_type == "code":
             nodes = ast.parse(cell.source).body
-            definitions = [node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef))]
+            definitions = [node for node in nodes if isinstance(node, DEFINITIONS)]
             exec(compile(ast.Module(definitions, []), "notebook", "exec"), names)
     return names
 
@@ -108,6 +113,43 @@ def test_exercises_are_not_attempted_as_stored_and_their_solutions_are_right(pat
         assert eval(check, names).state == "right"
         tried += 1
     assert tried >= (1 if path.stem.startswith("00") else 3)
+
+
+def exercise_of(cell: nbformat.NotebookNode) -> str:
+    """The name of the exercise that a cell checks."""
+    check, case = CHECK.search(cell.source).groups()
+    return check if check in EXERCISES else f"{check} {case}"
+
+
+@each_notebook
+def test_exercises_are_numbered_and_say_kind_difficulty_and_minutes(path):
+    cells = read(path).cells
+    named, headings = [], []
+    for index, cell in enumerate(cells):
+        if cell.cell_type != "code" or "exercises.check_" not in cell.source:
+            continue
+        named.append(exercise_of(cell))
+        above = [found for earlier in cells[:index] for found in EXERCISE.findall(earlier.source)]
+        headings.append(above[-1])
+        assert SUMMARY.findall(cells[index + 1].source) == ["Hint 1", "Hint 2", "Solution"], named[-1]
+    assert headings == [EXERCISES[name].heading(number) for number, name in enumerate(named, 1)]
+    everything = "\n".join(cell.source for cell in cells)
+    assert EXERCISE.findall(everything) == headings, "a heading without a check"
+    assert sorted(named) == sorted(name for name, each in EXERCISES.items() if path.stem.startswith(each.notebook))
+
+
+@each_notebook
+def test_a_solution_stands_nowhere_above_its_exercise(path):
+    """Not as a line of a cell, and not as source that is shown."""
+    cells = read(path).cells
+    for index, cell in enumerate(cells):
+        if cell.cell_type != "code" or "exercises.check_" not in cell.source:
+            continue
+        (solution,) = SOLUTION.findall(cells[index + 1].source)
+        body = [line.strip() for line in solution.splitlines() if line.strip().startswith("return")]
+        shown = [f"{earlier.source}\n{outputs_of(earlier)}" for earlier in cells[:index]]
+        above = {line.strip() for text in shown for line in text.splitlines()}
+        assert not above & {line for line in body if len(line) > len("return fake.mean()")}, exercise_of(cell)
 
 
 @each_notebook

@@ -22,9 +22,11 @@ from cgan_lib.course.exercises.theory import (
     check_modes,
     check_wasserstein,
 )
-from cgan_lib.course.exercises.verdict import Verdict
+from cgan_lib.course.exercises.verdict import EXERCISES, Exercise, Verdict, yours
 
 __all__ = [
+    "EXERCISES",
+    "Exercise",
     "Verdict",
     "check_best_discriminator",
     "check_between",
@@ -50,4 +52,5 @@ __all__ = [
     "check_swapped_labels",
     "check_truncated",
     "check_wasserstein",
+    "yours",
 ]

@@ -6,22 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cgan_lib.course.exercises.verdict import (
-    NotAttempted,
-    Wrong,
-    call,
-    check,
-    close,
-    compare,
-    distance,
-    numbers,
-    same_slopes,
-    shaped,
-)
+from cgan_lib.course.exercises.comparing import close, compare, distance, numbers, same_slopes, shaped
+from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, call, check
 from cgan_lib.losses import bce_g, minimax_g
 
 
-@check
+@check("00", "answer", difficulty=1, minutes=2)
 def check_numbers_in_image(answer: int) -> str:
     """How many numbers make one MNIST image."""
     found = numbers(answer)
@@ -40,7 +30,7 @@ def check_numbers_in_image(answer: int) -> str:
     return "1 × 28 × 28 = 784 numbers: that is what the generator has to get right at once."
 
 
-@check
+@check("01", "build", difficulty=1, minutes=5)
 def check_nonsaturating(answer: Callable[[Tensor], Tensor]) -> str:
     """The non-saturating generator loss, −log D(G(z)), from logits (N,)."""
     cases = [(torch.rand(5) + 0.5,), (2 * torch.randn(7),), (torch.tensor([-3.0, -0.5, 0.1, 2.0]),)]
@@ -74,7 +64,7 @@ def _check_extremes(loss: Callable[[Tensor], Tensor]) -> None:
         raise Wrong(f"Finite at a logit of −50, but the gradient is gone where G has most to learn. {cure}")
 
 
-@check
+@check("01", "answer", difficulty=1, minutes=5)
 def check_one_style_ten_digits(answer: tuple[Tensor, Tensor]) -> str:
     """`(z, labels)` that draw the digits 0 to 9 in one and the same handwriting."""
     if not isinstance(answer, (tuple, list)) or len(answer) != 2:
@@ -111,7 +101,7 @@ def _check_one_style(z: Tensor) -> None:
         raise Wrong("These are no numbers from N(0, 1), which the generator knows: draw the row with torch.randn.")
 
 
-@check
+@check("01", "build", difficulty=2, minutes=8)
 def check_one_hot_planes(answer: Callable[[Tensor, int, int], Tensor]) -> str:
     """A function `(labels, num_classes, size)` → one-hot planes (N, num_classes, size, size)."""
     cases = [([2, 0, 3], 4, 5), ([1, 1, 6, 0, 3], 10, 2), ([0, 2, 2, 5, 4, 1, 0], 7, 3)]

@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, call, check, compare, distance, numbers, run
+from cgan_lib.course.exercises.comparing import compare, distance, numbers
+from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, call, check, run
 
 
-@check
+@check("02", "build", difficulty=2, minutes=8)
 def check_dcgan_init(answer: Callable[[nn.Module], nn.Module]) -> str:
     """A function that draws the weights of all convolutions of a network from N(0, 0.02) and returns it."""
     for network in (_network(bias=True), _network(bias=False)):
@@ -69,7 +70,7 @@ def _check_weight(layer: nn.Module, weight: Tensor) -> None:
         raise Wrong("The weights have to learn: leave requires_grad on.")
 
 
-@check
+@check("02", "build", difficulty=2, minutes=8)
 def check_instance_norm(answer: Callable[[Tensor], Tensor]) -> str:
     """InstanceNorm without learned scale: (N, C, H, W) → (N, C, H, W)."""
     cases = [(_maps(2, 3, 4, 4),), (_maps(4, 2, 3, 5),), (_maps(3, 5, 6, 6),)]
@@ -104,7 +105,7 @@ def _centred(x: Tensor) -> Tensor:
     return x - x.mean((2, 3), keepdim=True)
 
 
-@check
+@check("02", "answer", difficulty=1, minutes=5)
 def check_curve_reading(answer: dict[str, str]) -> str:
     """What four pairs of D(x) and D(G(z)) say."""
     expected = {"a": "D is sure", "b": "D guesses", "c": "game", "d": "D is fooled"}

@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cgan_lib.course.exercises.verdict import Formula, Wrong, call, check, compare, distance, precision, shaped
+from cgan_lib.course.exercises.comparing import Formula, compare, distance, precision, shaped
+from cgan_lib.course.exercises.verdict import Wrong, call, check
 
 
-@check
+@check("06", "build", difficulty=1, minutes=8)
 def check_slerp(answer: Callable[[Tensor, Tensor, float], Tensor]) -> str:
     """The point at a share of the arc between two latents (latent_dim,)."""
     pairs = [(torch.randn(4) + 1, 2 * torch.randn(4) + 1), (torch.randn(16), torch.randn(16))]
@@ -50,7 +51,7 @@ def _arc(start: Tensor, end: Tensor, share: float) -> Tensor:
     return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
 
 
-@check
+@check("06", "answer", difficulty=1, minutes=3)
 def check_between(answer: Tensor) -> str:
     """Class weights (10,) for what lies a quarter of the way from 1 to 7."""
     weights = shaped(answer, (10,)).double()
@@ -69,7 +70,7 @@ def check_between(answer: Tensor) -> str:
     return "With row torch.eye(10)[7] you would ask for a plain 7: labels are corners, mixtures lie between them."
 
 
-@check
+@check("06", "build", difficulty=2, minutes=10)
 def check_truncated(answer: Callable[[int, int, float], Tensor]) -> str:
     """Latents (count, latent_dim) from N(0, 1), drawn again wherever a coordinate is farther from 0 than the limit."""
     for count, latent_dim, limit in ((400, 50, 0.8), (600, 100, 1.2), (7, 3, 0.3), (50, 20, 2.5)):

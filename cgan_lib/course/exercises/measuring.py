@@ -6,10 +6,11 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, check, compare
+from cgan_lib.course.exercises.comparing import compare
+from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, check
 
 
-@check
+@check("04", "build", difficulty=1, minutes=5)
 def check_frechet(answer: Callable[..., float]) -> str:
     """The Fréchet distance of two Gaussians on a line, from mean, standard deviation, mean, standard deviation."""
     drawn = [(row[0].item(), row[1].abs().item(), row[2].item(), row[3].abs().item()) for row in 2 * torch.randn(4, 4)]
@@ -38,7 +39,7 @@ def _frechet(mean: float, deviation: float, other_mean: float, other_deviation: 
     return (mean - other_mean) ** 2 + (deviation - other_deviation) ** 2
 
 
-@check
+@check("04", "build", difficulty=2, minutes=8)
 def check_precision(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     """Precision from distances (M, N) of M fakes to N real images, and the reach (N,) of each real image."""
     distances = torch.tensor([[0.5, 9, 9], [9, 2, 9], [0.5, 0.5, 9], [1.8, 9, 2.5], [9, 9, 9]])  # (5, 3)
@@ -69,7 +70,7 @@ def _precision(distances: Tensor, reach: Tensor) -> Tensor:
     return (distances < reach).any(1).float().mean()
 
 
-@check
+@check("04", "answer", difficulty=1, minutes=5)
 def check_swapped_labels(answer: set[str]) -> str:
     """Which of FID, IS, recall, coverage, GAN-test and GAN-train notice that every label was swapped."""
     known = {"FID", "IS", "recall", "coverage", "GAN-test", "GAN-train"}

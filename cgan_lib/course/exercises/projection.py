@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cgan_lib.course.exercises.verdict import Wrong, call, check, close, compare, same_slopes, shaped
+from cgan_lib.course.exercises.comparing import close, compare, same_slopes, shaped
+from cgan_lib.course.exercises.verdict import Wrong, call, check
 from cgan_lib.losses import hinge_d
 
 
-@check
+@check("03", "build", difficulty=2, minutes=8)
 def check_projection_score(answer: Callable[..., Tensor]) -> str:
     """The projection score from features (N, F), labels (N,), embeddings (10, F), weight (F,) and bias."""
     cases = [
@@ -48,7 +49,7 @@ def check_projection_score(answer: Callable[..., Tensor]) -> str:
     return "The label only chooses the row of the embedding."
 
 
-@check
+@check("03", "build", difficulty=1, minutes=5)
 def check_hinge(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     """The discriminator's hinge loss from real and fake logits."""
     extreme = (torch.tensor([50.0, -50.0, 0.3]), torch.tensor([-50.0, 50.0, 50.0, -0.3]))
@@ -94,7 +95,7 @@ def check_hinge(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     return "And beyond the margin it is 0: nothing more to want."
 
 
-@check
+@check("03", "build", difficulty=2, minutes=12)
 def check_power_iteration(answer: Callable[..., Tensor]) -> str:
     """The largest singular value of W (rows, columns), from a start vector and a number of turns."""
     _check_takes_turns(answer)
@@ -174,7 +175,7 @@ def stretch(layer: nn.Module, x: Tensor, turns: int = 100) -> float:
     return y.norm().item()
 
 
-@check
+@check("03", "build", difficulty=3, minutes=15)
 def check_stretch(answer: Callable[[nn.Module, Tensor], float | Tensor]) -> str:
     """How far a layer stretches an input at most, from the layer and a start (1, …)."""
     layers: list[tuple[nn.Conv2d | nn.Linear, tuple[int, ...]]] = [

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, call, check, numbers
+from cgan_lib.course.exercises.comparing import numbers
+from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, call, check
 from cgan_lib.models.concat import BCEGenerator
 
 
-@check
+@check("07", "answer", difficulty=1, minutes=4)
 def check_status_codes(answer: list[int]) -> str:
     """What the service answers to a class that is none, a text, an unknown field, and a grid size without a grid."""
     hints = (
@@ -41,7 +42,7 @@ def _listed(value: Any) -> list[Any] | None:
     return list(value) if isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict, set)) else None
 
 
-@check
+@check("07", "build", difficulty=2, minutes=10)
 def check_passes(answer: Callable[[list[int], int], list[list[int]]]) -> str:
     """Waiting requests, by the number of images each wants, shared out to passes of at most so many, in order."""
     for wanted, limit in _requests():
@@ -80,7 +81,7 @@ def _fill(wanted: list[int], limit: int) -> list[list[int]]:
     return passes
 
 
-@check
+@check("07", "build", difficulty=2, minutes=10)
 def check_same_generator(answer: Callable[[nn.Module, nn.Module], bool]) -> str:
     """Whether two generators draw the same: True or False."""
     for first, second, same, hint in _pairs():

@@ -6,11 +6,12 @@ from math import log
 import torch
 from torch import Tensor
 
-from cgan_lib.course.exercises.verdict import Formula, check, compare
+from cgan_lib.course.exercises.comparing import Formula, compare
+from cgan_lib.course.exercises.verdict import check
 from cgan_lib.course.toy import best_discriminator, covered, js_divergence, wasserstein
 
 
-@check
+@check("01", "answer", difficulty=2, minutes=10)
 def check_best_discriminator(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     """D*(x) from the densities of reals and fakes at the same places, of any shape."""
     cases = [(torch.rand(shape) + 0.05, torch.rand(shape) + 0.05) for shape in ((7,), (3, 4), (20,))]
@@ -37,7 +38,7 @@ def check_best_discriminator(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     return "It needs nothing but the ratio p/q: its logit is log p/q."
 
 
-@check
+@check("01", "build", difficulty=2, minutes=10)
 def check_divergence(answer: Callable[[Tensor, Tensor, float], Tensor]) -> str:
     """The Jensen–Shannon divergence of two densities on a grid, from both and the size of a cell."""
     cases = [(*(_density(shape, cell) for _ in "pq"), cell) for shape, cell in (((50,), 0.2), ((6, 9), 0.5))]
@@ -77,7 +78,7 @@ def _kl(p: Tensor, q: Tensor, cell: float) -> Tensor:
     return cell * (p * (p / q).log()).sum()
 
 
-@check
+@check("01", "build", difficulty=2, minutes=8)
 def check_modes(answer: Callable[[Tensor, Tensor, float], int]) -> str:
     """How many centres (K,2) have at least 1% of the samples (N,2) nearer than a radius."""
     cases = [_scattered(shares) for shares in ((20, 0, 30, 1), (0, 0, 0, 99), (9, 40, 60, 2, 12, 4, 70), (1, 1, 2, 1))]
@@ -121,7 +122,7 @@ def _scattered(counts: tuple[int, ...]) -> tuple[Tensor, Tensor, float]:
     return samples[torch.randperm(250)], centres, radius
 
 
-@check
+@check("01", "build", difficulty=2, minutes=8)
 def check_wasserstein(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     """W1 of two equally large sets of numbers on a line."""
     cases = [(torch.randn(n), 2 * torch.randn(n) + shift) for n, shift in ((5, 0.3), (40, -0.5), (101, 0.0))]

@@ -1,32 +1,66 @@
 """What a check says, and what checks are made of: right, wrong (with a hint) and not attempted are told apart.
 
-An answer is not attempted while it is `...` or `None`, or a function that returns one of them. It may be of any kind
-that holds the right numbers: tensor, array, list or number, of any precision.
+An answer is not attempted while it is `...` or `None`, or a function that returns one of them.
 """
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import inspect
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
 from functools import wraps
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-DETACHED = "The value is right, but no gradient comes through: stay in torch, without .item(), .detach() or NumPy."
+from cgan_lib.course import progress
+from cgan_lib.errors import unknown
+
 CHANGED = "The function changes what it is given: work on a copy, not in place."
 UNREADABLE = "What came back cannot be read: give just what the exercise asks for."
+PATIENCE = 60  # seconds for which a check waits, on Unix: elsewhere for ever
+
+Kind = Literal["answer", "build", "debug", "design"]
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """What an exercise is, as the heading above it says."""
+
+    name: str
+    """of its check, without `check_`; with the case behind it, where one check serves several"""
+    notebook: str
+    """the number it begins with: 01"""
+    kind: Kind
+    """answer: work something out; build: write a part; debug: find and mend a fault; design: reach a score"""
+    difficulty: int
+    """1 to 3"""
+    minutes: int
+    """that it takes a learner"""
+
+    def heading(self, number: int) -> str:
+        """The line that stands above it."""
+        return f"### Exercise {number} · {self.kind} · {'●' * self.difficulty} · {self.minutes} min"
+
+
+EXERCISES: dict[str, Exercise] = {}
+"""all of them, by name, in the order of the files they lie in"""
+_right: dict[str, Any] = {}  # the answers that were right, by exercise
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found; a notebook shows it as one line."""
+    """What a check found; a notebook shows it as one line. True when it is right."""
 
     state: Literal["right", "wrong", "not attempted"]
     message: str = ""
+
+    def __bool__(self) -> bool:
+        return self.state == "right"
 
     def __repr__(self) -> str:
         return {
@@ -48,44 +82,122 @@ class NotAttempted(Exception):
     """Raised by a check when a function still returns nothing."""
 
 
-def check(praise_or_raise: Callable[[Any], str]) -> Callable[[Any], Verdict]:
+class TookTooLong(BaseException):
+    """Raised inside an answer that does not come to an end; no `except Exception` of its own catches it."""
+
+
+def check(
+    notebook: str, kind: Kind, difficulty: int, minutes: int, cases: str | tuple[str, ...] = (), seconds: int = PATIENCE
+) -> Callable[[Callable[..., str]], Callable[..., Verdict]]:
     """Turn a function that returns praise, or raises, into a check that returns a `Verdict` and never raises.
 
-    Whatever PyTorch draws meanwhile is the same each time, and its random state is left as it was.
+    Whatever PyTorch draws meanwhile is the same each time, and its random state is left as it was. With `cases` the
+    first argument says which one is meant, and each is an exercise of its own. After so many `seconds` it is stopped.
     """
 
-    @wraps(praise_or_raise)
-    def checked(answer: Any) -> Verdict:
-        if answer is None or answer is ...:
-            return Verdict("not attempted")
-        try:
-            with torch.random.fork_rng(devices=[]), torch.inference_mode(False):  # which allows gradients, too
-                torch.default_generator.manual_seed(0)
-                return Verdict("right", praise_or_raise(answer))
-        except NotAttempted:
-            return Verdict("not attempted")
-        except Wrong as hint:
-            return Verdict("wrong", str(hint))
-        except Exception:  # not of the learner's function, see `run`: of a check that met what nobody foresaw
-            return Verdict("wrong", UNREADABLE)
+    def decorate(praise_or_raise: Callable[..., str]) -> Callable[..., Verdict]:
+        check_name = praise_or_raise.__name__.removeprefix("check_")
+        for case in cases or ("",):
+            name = f"{check_name} {case}".strip()
+            EXERCISES[name] = Exercise(name, notebook, kind, difficulty, minutes)
 
-    return checked
+        @wraps(praise_or_raise)
+        def checked(*answers: Any, **named: Any) -> Verdict:
+            case = str(answers[0]) if cases else ""
+            if case and case not in cases:
+                return Verdict("wrong", f"There is no case {case}: the first argument is one of {', '.join(cases)}.")
+            given = [*answers[bool(case) :], *named.values()]
+            verdict = judge(lambda: praise_or_raise(*answers, **named), given, seconds)
+            name = f"{check_name} {case}".strip()
+            if verdict:
+                _right[name] = given[-1]
+            progress.note_attempt(name, verdict.state)
+            return verdict
+
+        return checked
+
+    return decorate
 
 
-def run(function: Any, *arguments: Any) -> Any:
-    """What the learner's function returns; `NotAttempted` when that is nothing, `Raised` when it raises."""
-    if not callable(function):
-        raise Wrong(f"The answer should be a function; this is {type(function).__name__}.")
+def judge(praise_or_raise: Callable[[], str], answers: Sequence[Any], seconds: int = PATIENCE) -> Verdict:
+    """What a check says of answers; everything but an interrupt ends in a verdict."""
+    if any(answer is None or answer is ... for answer in answers):
+        return Verdict("not attempted")
     try:
-        result = function(*arguments)
-        result = list(result) if isinstance(result, Iterator) else result  # a function that yields runs only now
-    except Exception as error:
-        raise Raised(f"Your answer raised {type(error).__name__}: {error}") from error
+        with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad(), _no_longer(seconds):
+            torch.default_generator.manual_seed(0)
+            return Verdict("right", praise_or_raise())
+    except NotAttempted:
+        return Verdict("not attempted")
+    except TookTooLong:
+        return Verdict("wrong", f"There was no answer after {seconds} s: is there a loop that does not end?")
+    except Wrong as hint:
+        return Verdict("wrong", str(hint))
+    except Exception:  # not of the learner's function, see `run`: of a check that met what nobody foresaw
+        return Verdict("wrong", UNREADABLE)
+
+
+@contextmanager
+def _no_longer(seconds: int) -> Iterator[None]:
+    """Raise `TookTooLong` in what runs inside, when it takes longer: where a system has timers, in its main thread."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: Any) -> None:
+        raise TookTooLong
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def yours(name: str, otherwise: Answer) -> Answer:
+    """The learner's answer to an exercise when its check found it right, else the course's; says which.
+
+    `UserError` when there is no such exercise.
+    """
+    if name not in EXERCISES:
+        raise unknown("exercise", name, EXERCISES)
+    print(f"{name}: {'yours' if name in _right else 'the one of the course'}")
+    return _right.get(name, otherwise)
+
+
+def run(function: Any, *arguments: Any, **named: Any) -> Any:
+    """What the learner's function returns; `NotAttempted` when that is nothing, `Raised` when it raises."""
+    result = perform(function, *arguments, **named)
     if result is None and _does_something(function):
         raise Wrong("The function returns nothing: it should end with return.")
     if result is None or result is ...:
         raise NotAttempted
     return result
+
+
+def perform(function: Any, *arguments: Any, **named: Any) -> Any:
+    """As `run`, for a function that may return nothing: it is not attempted when it is nothing but `...`."""
+    if not callable(function):
+        raise Wrong(f"The answer should be a function; this is {type(function).__name__}.")
+    try:
+        result = function(*arguments, **named)
+        result = list(result) if isinstance(result, Iterator) else result  # a function that yields runs only now
+    except Exception as error:
+        raise Raised(f"Your answer raised {type(error).__name__}: {error}") from error
+    if result is ... or (result is None and not _does_something(function)):
+        raise NotAttempted
+    return result
+
+
+def by_name(function: Any, **values: Any) -> Any:
+    """As `perform`, whatever the learner's order: by name where the names are those of `values`, else in this order."""
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # no function, or one without a readable signature
+        names = []
+    return perform(function, **values) if set(names) == set(values) else perform(function, *values.values())
 
 
 def _does_something(function: Any) -> bool:
@@ -115,107 +227,3 @@ def _unchanged(before: Any, after: Any) -> bool:
     if isinstance(before, Tensor):
         return before.shape == after.shape and torch.equal(before.double(), after.double())
     return before == after
-
-
-def numbers(value: Any) -> Tensor:
-    """A tensor, an array, a number or a sequence of these as one tensor; `Wrong` when it is something else."""
-    if isinstance(value, (list, tuple, range)):
-        parts = [numbers(part) for part in value]
-        if any(part.shape != parts[0].shape for part in parts):
-            raise Wrong("The parts of the list differ in shape.")
-        return torch.cat([part[None] for part in parts]) if parts else torch.empty(0)
-    try:
-        found = _as_tensor(value).detach().cpu()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise Wrong(f"Numbers are wanted, such as a tensor; this is {type(value).__name__}.") from error
-    if found.is_complex():
-        raise Wrong("The result is a complex number: is there a root of something negative?")
-    return found
-
-
-def _as_tensor(value: Any) -> Tensor:
-    if isinstance(value, np.ndarray):
-        value = np.array(value)  # a copy: PyTorch takes none that is reversed, and warns of one that is read-only
-    elif isinstance(value, (Fraction, Decimal)):
-        value = float(value)
-    return torch.as_tensor(value)
-
-
-def shaped(value: Any, shape: tuple[int, ...]) -> Tensor:
-    """The numbers of `value`, when they have this shape; a tensor of one number will do for one number."""
-    found = numbers(value)
-    if shape == () and found.numel() == 1:
-        return found.reshape(())
-    if tuple(found.shape) != shape:
-        wanted = "There should be one number" if shape == () else f"The shape should be {shape}"
-        raise Wrong(f"{wanted}; this has shape {tuple(found.shape)}.")
-    return found
-
-
-def close(value: Tensor, right: Tensor) -> bool:
-    """Whether two tensors are equal, as far as the precision of `value` can tell."""
-    if right.ndim == 0 and value.numel() == 1:
-        value = value.reshape(())
-    loose = max(1e-4, 4 * precision(value))
-    return value.shape == right.shape and torch.allclose(value.double(), right.double(), loose, loose, equal_nan=True)
-
-
-def precision(value: Tensor) -> float:
-    """The relative distance between one number of this type and the next."""
-    return torch.finfo(value.dtype).eps if value.is_floating_point() else 0.0
-
-
-Formula = Callable[..., Any]
-Case = tuple[Any, ...]
-
-
-def compare(
-    answer: Any, cases: Sequence[Case], right: Formula, mistakes: dict[str, Formula], otherwise: str
-) -> list[Tensor]:
-    """What `answer` gives in each case, when that is what `right` gives.
-
-    Otherwise `Wrong`: with the hint whose mistake gives the same in all cases, or of the shape, or `otherwise`.
-    """
-    values = [numbers(call(answer, *case)) for case in cases]
-
-    def gives(formula: Formula) -> bool:
-        return all(close(value, torch.as_tensor(formula(*case))) for value, case in zip(values, cases, strict=True))
-
-    if gives(right):
-        return values
-    for hint, mistake in mistakes.items():
-        if gives(mistake):
-            raise Wrong(hint)
-    for value, case in zip(values, cases, strict=True):
-        shaped(value, tuple(torch.as_tensor(right(*case)).shape))
-    not_finite = any(not value.isfinite().all() for value in values)
-    raise Wrong(f"There are numbers that are NaN or infinite. {otherwise}" if not_finite else otherwise)
-
-
-def slopes(loss: Any, logits: Iterable[Tensor]) -> tuple[Tensor, ...]:
-    """The gradient of a loss by each of its logits; `Wrong` when none comes through."""
-    leaves = [x.clone().requires_grad_() for x in logits]
-    try:
-        value = run(loss, *leaves)
-        return torch.autograd.grad(value.sum(), leaves, allow_unused=True, materialize_grads=True)
-    except (Raised, AttributeError, TypeError, RuntimeError) as error:
-        raise Wrong(DETACHED) from error
-
-
-def same_slopes(loss: Any, right: Formula, logits: Sequence[Tensor]) -> bool:
-    """Whether a loss has the gradient of another; `Wrong` when some of it does not come through."""
-    found, expected = slopes(loss, logits), slopes(right, logits)
-    if any(not x.any() and y.any() for x, y in zip(found, expected, strict=True)):
-        raise Wrong(DETACHED)
-    return all(close(x, y) for x, y in zip(found, expected, strict=True))
-
-
-def distance(sample: Tensor, below: Callable[[Tensor], Tensor]) -> float:
-    """Between a sample and a distribution, `below` its distribution function: the largest difference of shares.
-
-    (Kolmogorov 1933.) For n numbers that do come from it, more than 3 / √n has a probability of 3 in 10⁸.
-    """
-    ordered = sample.flatten().double().sort().values
-    shares = torch.arange(len(ordered) + 1).double() / len(ordered)
-    expected = below(ordered)
-    return max((shares[1:] - expected).max().item(), (expected - shares[:-1]).max().item())
