@@ -226,4 +226,8 @@ def _unchanged(before: Any, after: Any) -> bool:
         return same_count and all(old == new and _unchanged(x, y) for (old, x), (new, y) in pairs)
     if isinstance(before, Tensor):
         return before.shape == after.shape and torch.equal(before.double(), after.double())
+    if isinstance(before, dict):
+        return before.keys() == after.keys() and all(_unchanged(x, after[name]) for name, x in before.items())
+    if isinstance(before, (list, tuple)):
+        return len(before) == len(after) and all(map(_unchanged, before, after))
     return before == after
