@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from answers import arcs, basics, dcgan, measuring, projection, serving, theory
+from answers import arcs, basics, client, dcgan, measuring, projection, searching, serving, sharing, theory
 
 from cgan_lib.course import exercises
 from cgan_lib.course.exercises.verdict import UNREADABLE, judge
 
 NAMES = sorted(name.removeprefix("check_") for name in vars(exercises) if name.startswith("check_"))
-NOTEBOOKS = (basics, theory, dcgan, projection, measuring, arcs, serving)
+NOTEBOOKS = (basics, theory, dcgan, projection, measuring, arcs, searching, serving, client, sharing)
 RIGHT = [row for notebook in NOTEBOOKS for row in notebook.RIGHT]
 WRONG = [row for notebook in NOTEBOOKS for row in notebook.WRONG]
 NOT_ATTEMPTED = [
@@ -68,7 +68,7 @@ def test_truncated_latents_are_right_however_they_are_drawn(method):
         assert verdict("truncated", after(seed, method)).state == "right"
 
 
-@pytest.mark.parametrize(("name", "answer"), [("truncated", arcs.truncated), ("same_generator", serving.draw_the_same)])
+@pytest.mark.parametrize(("name", "answer"), [("truncated", arcs.truncated), ("same_generator", sharing.draw_the_same)])
 def test_checking_does_not_move_the_random_state(name, answer):
     state = torch.random.get_rng_state()
     assert verdict(name, answer).state == "right"

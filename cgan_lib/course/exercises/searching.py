@@ -19,7 +19,7 @@ from cgan_lib.weights import load_generator
 
 MODEL = "relativistic"
 SEED = 20_261  # of the latents on which a direction is judged: a notebook uses smaller ones
-BOLDER, MOVED, READ = 2.2, 0.75, 0.9  # what a direction has to change, at most may change, and to leave readable
+BOLDER, MOVED, READ = 2.4, 0.75, 0.9  # what a direction has to change, at most may change, and to leave readable
 KEPT = ("slant", "width", "height")
 STEPS = 60  # of a search
 
@@ -105,7 +105,7 @@ def _generator() -> ConditionalGenerator:
 
 def _changes(generator: ConditionalGenerator, direction: Tensor) -> tuple[dict[str, float], float]:
     """What a walk from -2 to 2 changes, in standard deviations within a class; the share that stays readable."""
-    labels = torch.arange(10).repeat(20)
+    labels = torch.arange(10).repeat(10)
     z = latents(len(labels), len(direction), SEED)
     low, middle, high = (generate(generator, labels, z=z + far * direction) for far in (-REACH, 0, REACH))
     before, after, plain = (measurements(images) for images in (low, high, middle))
