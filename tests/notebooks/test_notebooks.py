@@ -34,7 +34,10 @@ def is_setup(cell: nbformat.NotebookNode) -> bool:
 
 
 def outputs_of(cell: nbformat.NotebookNode) -> str:
-    texts = [str(output.get("text", "")) + str(output.get("data", {}).get("text/plain", "")) for output in cell.outputs]
+    texts = [
+        str(output.get("text", "")) + str(output.get("data", {}).get("text/plain", ""))
+        for output in cell.get("outputs", [])
+    ]
     return "\n".join(texts)
 
 
@@ -54,7 +57,7 @@ def test_every_code_cell_was_run_in_order_without_error(path):
 
 @each_notebook
 def test_outputs_are_stored_pictures_included(path):
-    outputs = [output for cell in code_cells(path) for output in cell.outputs]
+    outputs = [output for cell in code_cells(path) for output in cell.get("outputs", [])]
     assert sum("image/png" in output.get("data", {}) for output in outputs) >= 3
     strict = [cell for cell in code_cells(path) if "nbval-ignore-output" not in cell.metadata.get("tags", [])]
     assert sum(bool(cell.outputs) for cell in strict) >= 5, "nothing for nbval to compare"
