@@ -57,7 +57,7 @@ def test_every_code_cell_was_run_in_order_without_error(path):
 
 @each_notebook
 def test_outputs_are_stored_pictures_included(path):
-    outputs = [output for cell in code_cells(path) for output in cell.get("outputs", [])]
+    outputs = [output for cell in code_cells(path) for output in cell.outputs]
     assert sum("image/png" in output.get("data", {}) for output in outputs) >= 3
     strict = [cell for cell in code_cells(path) if "nbval-ignore-output" not in cell.metadata.get("tags", [])]
     assert sum(bool(cell.outputs) for cell in strict) >= 5, "nothing for nbval to compare"
