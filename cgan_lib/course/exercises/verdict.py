@@ -202,7 +202,7 @@ def by_name(function: Any, **values: Any) -> Any:
 
 def _does_something(function: Any) -> bool:
     """Whether a function has more in it than `...`: it names something beside its arguments."""
-    code = getattr(function, "__code__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)  # below decorators such as @torch.no_grad()
     if code is None:
         return False
     arguments = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
