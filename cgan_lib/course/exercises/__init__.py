@@ -8,6 +8,7 @@ from cgan_lib.course.exercises.basics import (
     check_scaled_pixels,
 )
 from cgan_lib.course.exercises.blocks import check_doubling, check_up_block
+from cgan_lib.course.exercises.cheating import check_cheat, check_own_metric
 from cgan_lib.course.exercises.client import check_client
 from cgan_lib.course.exercises.dcgan import (
     check_curve_reading,
@@ -25,7 +26,14 @@ from cgan_lib.course.exercises.listening import (
     check_share_of_z,
 )
 from cgan_lib.course.exercises.loops import check_mended_batches, check_training_loop
-from cgan_lib.course.exercises.measuring import check_frechet, check_precision, check_swapped_labels
+from cgan_lib.course.exercises.measuring import (
+    check_coverage,
+    check_fid,
+    check_frechet,
+    check_gan_test,
+    check_precision,
+    check_swapped_labels,
+)
 from cgan_lib.course.exercises.mending import check_mended_loss, check_mended_samples
 from cgan_lib.course.exercises.normalising import check_batch_norm, check_instance_norm
 from cgan_lib.course.exercises.penalties import (
@@ -52,6 +60,14 @@ from cgan_lib.course.exercises.theory import (
     check_modes,
     check_wasserstein,
 )
+from cgan_lib.course.exercises.trusting import (
+    check_confusion,
+    check_copied,
+    check_fair_ranking,
+    check_held_out,
+    check_interval,
+    check_two_sets,
+)
 from cgan_lib.course.exercises.verdict import EXERCISES, Exercise, Verdict, yours
 
 __all__ = [
@@ -64,8 +80,12 @@ __all__ = [
     "check_best_discriminator",
     "check_between",
     "check_bolder",
+    "check_cheat",
     "check_class_weights",
     "check_client",
+    "check_confusion",
+    "check_copied",
+    "check_coverage",
     "check_curve_reading",
     "check_damping",
     "check_dcgan_init",
@@ -75,14 +95,19 @@ __all__ = [
     "check_doubling",
     "check_erased_label",
     "check_fade_in",
+    "check_fair_ranking",
+    "check_fid",
     "check_film",
     "check_finder",
     "check_frechet",
+    "check_gan_test",
     "check_generator_forward",
     "check_generator_step",
+    "check_held_out",
     "check_hinge",
     "check_hinge_optimum",
     "check_instance_norm",
+    "check_interval",
     "check_label_planes",
     "check_lazy",
     "check_mean_difference",
@@ -97,6 +122,7 @@ __all__ = [
     "check_one_hot_planes",
     "check_one_style_ten_digits",
     "check_own_generator",
+    "check_own_metric",
     "check_pair_loss",
     "check_passes",
     "check_power_iteration",
@@ -119,6 +145,7 @@ __all__ = [
     "check_swapped_labels",
     "check_training_loop",
     "check_truncated",
+    "check_two_sets",
     "check_up_block",
     "check_wasserstein",
     "check_weight_counts",
