@@ -50,10 +50,11 @@ def _check_learns(answer: Any, labels: Tensor, table: Tensor, size: int) -> None
     planes = perform(answer, labels, leaf, size)
     if not isinstance(planes, Tensor) or not planes.requires_grad:
         raise Wrong(DETACHED)
-    (gradient,) = torch.autograd.grad((planes * torch.arange(planes.numel()).view_as(planes)).sum(), leaf)
-    other = table.clone().requires_grad_()
-    expected = _planes(labels, other, size)
-    (right,) = torch.autograd.grad((expected * torch.arange(planes.numel()).view_as(planes)).sum(), other)
+    other, weights = table.clone().requires_grad_(), torch.randn(len(labels), 1, size, size)
+    (gradient,) = torch.autograd.grad((planes * weights).sum(), leaf, allow_unused=True)
+    (right,) = torch.autograd.grad((_planes(labels, other, size) * weights).sum(), other)
+    if gradient is None:
+        raise Wrong(DETACHED)
     if not close(gradient, right):
         raise Wrong("The value is right, the gradient that reaches the table is not: let torch pick the rows.")
 

@@ -150,6 +150,7 @@ def of_learner(answer: Any, parts: tuple[str, ...], count: int) -> Step:
             raise Wrong(f"Return {'one loss, a single number' if count == 1 else f'{count} losses'}.")
         if any(not torch.equal(getattr(given, name), getattr(batch, name)) for name in vars(batch)):
             raise Wrong(CHANGED)
+        _check_left_as_found(played)
         return result
 
     return step
@@ -162,7 +163,6 @@ def judge_step(step: Step, right: Step, mistakes: dict[str, Step], unmoved: Call
     """
     pairs = [play(step, seed) for seed in (0, 1)]
     for outcome, played in pairs:
-        _check_left_as_found(played)
         unmoved(outcome, played)
 
     def does(other: Step) -> bool:

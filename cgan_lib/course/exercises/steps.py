@@ -170,7 +170,8 @@ def _both(played: Rig, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def _g_first(played: Rig, batch: Batch) -> tuple[Tensor, Tensor]:
-    return _g_step()(played, batch), _d_step()(played, batch)  # in the order in which they are taken
+    loss_g = _g_step()(played, batch)
+    return _d_step()(played, batch), loss_g
 
 
 def _old_d(played: Rig, batch: Batch) -> tuple[Tensor, Tensor]:
