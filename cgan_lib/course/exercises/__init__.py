@@ -18,6 +18,7 @@ from cgan_lib.course.exercises.dcgan import (
     check_weight_counts,
 )
 from cgan_lib.course.exercises.designs import check_own_generator, check_ring_setting
+from cgan_lib.course.exercises.hinge import check_hinge, check_hinge_optimum, check_pair_loss
 from cgan_lib.course.exercises.labels import check_generator_forward, check_label_planes, check_one_hot_planes
 from cgan_lib.course.exercises.latents import check_between, check_film, check_slerp, check_truncated
 from cgan_lib.course.exercises.listening import (
@@ -43,12 +44,7 @@ from cgan_lib.course.exercises.penalties import (
     check_r2,
     check_relativistic,
 )
-from cgan_lib.course.exercises.projection import (
-    check_hinge,
-    check_hinge_optimum,
-    check_pair_loss,
-    check_projection_head,
-)
+from cgan_lib.course.exercises.projection import check_projection_head
 from cgan_lib.course.exercises.searching import check_bolder, check_finder, check_mean_difference
 from cgan_lib.course.exercises.serving import check_batch, check_next_pass, check_passes, check_status_codes
 from cgan_lib.course.exercises.sharing import check_class_weights, check_safe_loading, check_same_generator

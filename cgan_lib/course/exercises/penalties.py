@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cgan_lib.course.exercises.comparing import DETACHED, Formula, close, compare, numbers, same_slopes, shaped
-from cgan_lib.course.exercises.projection import both
+from cgan_lib.course.exercises.hinge import both
 from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, check, run
 from cgan_lib.losses import relativistic_d, relativistic_g
 
