@@ -29,7 +29,7 @@ def check_mean_difference(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     """Latents (N, latent_dim), each with a value (N,) → the unit vector (latent_dim,) from low values to high ones."""
     cases = [(torch.randn(n, dim) + 0.5, 3 * torch.randn(n).exp() - 1) for n, dim in ((40, 8), (12, 3), (300, 20))]
     mistakes: dict[str, Formula] = {
-        "The sign: it should lead from small values to large ones.": lambda z, v: -_mean_difference(z, v),
+        "The sign: it should lead from small values to large ones.": lambda z, v: -mean_difference(z, v),
         "Divide by its length: the vector should have length 1.": lambda z, v: _halves(z, v)[1] - _halves(z, v)[0],
         "That is the middle of the upper half; the lower half's has to be taken from it.": lambda z, v: F.normalize(
             _halves(z, v)[1], dim=0
@@ -55,7 +55,7 @@ def check_mean_difference(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
         ),
     }
     hint = "The mean of z where the value is above the median, less the mean of the others; then divide by its length."
-    compare(answer, cases, _mean_difference, mistakes, hint)
+    compare(answer, cases, mean_difference, mistakes, hint)
     return "It works for whatever you can measure: slant, width, a smile."
 
 
@@ -65,7 +65,11 @@ def _halves(z: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     return low.mean(0), high.mean(0)
 
 
-def _mean_difference(z: Tensor, values: Tensor) -> Tensor:
+def mean_difference(z: Tensor, values: Tensor) -> Tensor:
+    """From the mean of the half of the latents `z` (N, latent_dim) with the smaller values (N,) to that of the others.
+
+    (latent_dim,), of length 1.
+    """
     low, high = _halves(z, values)
     return F.normalize(high - low, dim=0)
 

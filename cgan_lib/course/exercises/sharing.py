@@ -124,7 +124,7 @@ class _Trap:
 
 
 def _pickled(thing: Any, path: Path) -> None:
-    path.write_bytes(pickle.dumps(thing))
+    path.write_bytes(pickle.dumps(thing, protocol=2))
 
 
 def _check_refusal(answer: Callable[[Path], Any], save: Callable[[Any, Path], None], path: Path) -> None:
