@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgan_lib.course.exercises.verdict import Exercise
+from cgan_lib.course.exercises.verdict import EXERCISES, Exercise
 from cgan_lib.course.sandbox import Outcome, run_apart
 from cgan_lib.course.submissions import Submission, made_by_training, plan, read_submission
 from cgan_lib.errors import printable
@@ -66,13 +66,15 @@ def grade(path: Path, everything: bool = False, seconds: int = 120) -> Graded:
     came = run_apart(steps, seconds)
     failed = [f"cell {steps[n].cell}: {said}" for n, (_, said) in sorted(came.items()) if not steps[n].exercise]
     trained = set() if everything else made_by_training(submission)
-    found: dict[str, list[Outcome]] = {}
+    found: dict[str, list[Outcome]] = {}  # in the order of the notebook
     for number, step in enumerate(steps):
         if step.exercise:
             outcome = came.get(number, ("raised", "its process could not be started"))
             found.setdefault(step.exercise, []).append(_explained(outcome, trained, failed))
-    missing = ("missing", "no cell calls its check")
-    return Graded(submission, [Grade(each, *_best(found.get(each.name, [missing]))) for each in submission.exercises])
+    for each in submission.exercises:
+        found.setdefault(each.name, [("missing", "no cell calls its check")])
+    grades = [Grade(EXERCISES[name], *_best(outcomes)) for name, outcomes in found.items()]
+    return Graded(submission, [each for each in grades if each.exercise in submission.exercises])
 
 
 def _best(outcomes: list[Outcome]) -> Outcome:

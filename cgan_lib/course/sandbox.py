@@ -24,7 +24,7 @@ from cgan_lib.errors import needs, printable
 from cgan_lib.paths import home
 
 START = 300  # seconds until the process must be ready: it imports PyTorch, on a machine that may be busy
-CHECK = 600  # seconds for a check, which has a limit of its own, but not on Windows
+CHECK = 900  # seconds for a check, which has a limit of its own, but not on Windows
 LONGEST = 300  # letters of a message: Python puts whole arrays into some
 CHECKS = {name.removeprefix("check_"): value for name, value in vars(exercises).items() if name.startswith("check_")}
 

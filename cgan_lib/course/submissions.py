@@ -93,7 +93,7 @@ def _in_python(text: str) -> str:
 
 def _notebook(path: Path, code: dict[int, str]) -> str:
     """The number of the notebook whose checks are called most often; without any, what the file name begins with."""
-    called = [EXERCISES[name].notebook for text in code.values() for name in _names(text)]
+    called = [EXERCISES[name].notebook for text in code.values() for name in exercises_in(text)]
     if called:
         return Counter(called).most_common(1)[0][0]
     numbers = re.findall(r"(?<!\d)\d\d(?!\d)", path.stem)
@@ -103,8 +103,8 @@ def _notebook(path: Path, code: dict[int, str]) -> str:
     return fitting[0]
 
 
-def _names(text: str) -> list[str]:
-    """The exercises whose checks a text calls."""
+def exercises_in(text: str) -> list[str]:
+    """The names of the exercises whose checks a text calls, in order."""
     return [name for check, case in CHECK.findall(text) if (name := exercise_name(check, case))]
 
 
@@ -118,7 +118,7 @@ def plan(submission: Submission, everything: bool) -> list[Step]:
     if everything:
         return [step for cell, text in submission.cells.items() for step in _steps(cell, text)]
     statements = [each for cell, text in submission.cells.items() for each in _statements(cell, text)]
-    with_checks = [cell for cell, text in submission.cells.items() if _names(text)]
+    with_checks = [cell for cell, text in submission.cells.items() if exercises_in(text)]
     kept = {each for cell in with_checks for each in _needed(cell, submission.cells[cell], statements)}
     steps = [Step(each.cell, each.source) for each in statements if each in kept and each.cell not in with_checks]
     steps += [step for cell in with_checks for step in _steps(cell, submission.cells[cell])]
@@ -138,7 +138,7 @@ def _steps(cell: int, text: str) -> Iterator[Step]:
     try:
         body = ast.parse(text).body
     except SyntaxError:
-        yield from (Step(cell, text, name) for name in _names(text) or [""])
+        yield from (Step(cell, text, name) for name in exercises_in(text) or [""])
         return
     lines: list[str] = []
     for node in body:
