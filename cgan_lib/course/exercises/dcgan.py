@@ -131,7 +131,7 @@ def _check_drawn(layer: nn.ConvTranspose2d, before: Tensor) -> None:
 @check("02", "answer", difficulty=2, minutes=8)
 def check_weight_counts(answer: Mapping[str, Any]) -> str:
     """How many weights parts of `dcgan64_published` have."""
-    expected = {"first": 200 * 512 * 16, "second": 512 * 256 * 16 + 3 * 256, "plane": 64 * 64, "twice": 4}
+    expected = {"first": 200 * 512 * 16, "second": 512 * 256 * 16 + 3 * 256, "plane": 128 * 128, "twice": 4}
     slips: dict[tuple[str, float], str] = {
         ("first", 100 * 512 * 16): "z and the label vector go in together",
         ("first", 200 * 512): "a kernel has 4×4 numbers",
@@ -141,7 +141,8 @@ def check_weight_counts(answer: Mapping[str, Any]) -> str:
         ("second", 512 * 256 * 16 + 256): "scale and shift of the norm count as well",
         ("second", 512 * 256 * 16 + 2 * 256): "bias, scale and shift: three numbers for each channel that comes out",
         ("second", 512 * 256 * 16 + 256 + 2 * 512): "the norm comes after the convolution: it sees 256 channels",
-        ("plane", 10 * 64 * 64): "for one class, not for all ten",
+        ("plane", 64 * 64): "that is for images of 64×64",
+        ("plane", 10 * 128 * 128): "for one class, not for all ten",
         ("twice", 2): "the channels that go in double, and so do those that come out",
     }
     for key, found in _answers(answer, tuple(expected)).items():

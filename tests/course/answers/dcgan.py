@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
-COUNTS = {"first": 1_638_400, "second": 2_097_920, "plane": 4096, "twice": 4}
+COUNTS = {"first": 1_638_400, "second": 2_097_920, "plane": 16_384, "twice": 4}
 READING = {"a": "D is sure", "b": "D guesses", "c": "game", "d": "D is fooled"}
 
 
@@ -263,8 +263,9 @@ WRONG = [
     ("weight_counts", COUNTS | {"second": 512 * 256 * 16 + 512}, "three numbers"),
     ("weight_counts", COUNTS | {"second": 512 * 256 * 16 + 256}, "scale and shift"),
     ("weight_counts", COUNTS | {"second": 512 * 256 * 16 + 1280}, "256 channels"),
-    ("weight_counts", COUNTS | {"plane": 40960}, "for one class"),
-    ("weight_counts", COUNTS | {"plane": 4096.5}, "Look again at plane"),
+    ("weight_counts", COUNTS | {"plane": 163_840}, "for one class"),
+    ("weight_counts", COUNTS | {"plane": 4096}, "of 64×64"),
+    ("weight_counts", COUNTS | {"plane": 16_384.5}, "Look again at plane"),
     ("weight_counts", COUNTS | {"twice": 2}, "so do those that come out"),
     ("weight_counts", COUNTS | {"twice": "four"}, "Numbers are wanted"),
     ("weight_counts", COUNTS | {"twice": [4, 4]}, "one number"),
