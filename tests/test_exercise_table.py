@@ -96,3 +96,16 @@ def test_a_plan_is_as_long_as_it_says_and_no_exercise_comes_twice(name):
     assert least <= plan.length <= most
     named = [*plan.homework, *(exercise for part in plan.parts for exercise in part.exercises)]
     assert len(named) == len(set(named))
+
+
+def test_the_rubric_asks_about_every_open_task():
+    text = tool.TEACHING.read_text("utf-8")
+    asked = re.findall(r"^\| `(\w+)` \| [^|]*\? ", text, re.MULTILINE)
+    assert sorted(asked) == sorted(name for name, each in EXERCISES.items() if each.kind == "design")
+
+
+def test_every_question_of_the_quiz_has_an_answer():
+    quiz, key = tool.TEACHING.read_text("utf-8").split("## Quiz")[1].split("## ")[0].split("<summary>Key</summary>")
+    numbers = [re.findall(r"^(\d+)\. ", part, re.MULTILINE) for part in (quiz, key)]
+    assert numbers[0] == numbers[1] == [str(number) for number in range(1, len(numbers[0]) + 1)]
+    assert len(numbers[0]) >= 20

@@ -70,17 +70,11 @@ def table() -> str:
 
 
 def totals() -> str:
-    """How many there are of each kind, in a sentence."""
+    """How many there are of each kind."""
     count = Counter(each.kind for each in EXERCISES.values())
-    hours = round(sum(each.minutes for each in EXERCISES.values()) / 60)
+    kinds = ", ".join(f"{count[kind]} {kind}" for kind in ("build", "debug", "answer", "design"))
     refused = sum(wrong_answers().values())
-    lines = (
-        f"**{len(EXERCISES)} exercises**, about {hours} hours: in {count['build']} you build a part,",
-        f"in {count['debug']} you mend one that is broken, in {count['answer']} you work something out,",
-        f"and {count['design']} are open tasks with a score. {refused:,} wrong answers are tried on their checks",
-        "in the tests, and all are refused.",
-    )
-    return "\n".join(lines)
+    return f"**{len(EXERCISES)} exercises check themselves**: {kinds}. {refused:,} wrong answers are tried in tests, all caught."
 
 
 # --- the learner's time
@@ -125,11 +119,12 @@ def stamp(path: Path) -> None:
 def parts() -> dict[tuple[Path, str], str]:
     """What stands between the markers of a name in a file."""
     plans = {(TEACHING, name): plan.table() for name, plan in lessons.PLANS.items()}
-    return plans | {
+    found = plans | {
         (TEACHING, "exercises"): f"{totals()}\n\n{table()}",
         (TEACHING, "hints"): hints.folded(in_order()),
         (README, "exercises"): totals(),
     }
+    return {place: f"\n{text}\n" for place, text in found.items()}  # or Markdown takes no table for one
 
 
 def between(name: str) -> re.Pattern:
