@@ -73,8 +73,8 @@ def totals() -> str:
     """How many there are of each kind."""
     count = Counter(each.kind for each in EXERCISES.values())
     kinds = ", ".join(f"{count[kind]} {kind}" for kind in ("build", "debug", "answer", "design"))
-    refused = sum(wrong_answers().values())
-    return f"**{len(EXERCISES)} exercises check themselves**: {kinds}. {refused:,} wrong answers are tried in tests, all caught."
+    tried = f"{sum(wrong_answers().values()):,} wrong answers are tried in tests, all caught."
+    return f"**{len(EXERCISES)} exercises check themselves**: {kinds}. {tried}"
 
 
 # --- the learner's time

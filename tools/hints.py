@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from cgan_lib.course import exercises
@@ -52,6 +53,7 @@ def of_check(check: str) -> list[str]:
     return list(found)
 
 
+@cache
 def _defined(module: str) -> dict[str, ast.AST]:
     """The functions and constants of a module by name, and of the modules of exercises that it imports from."""
     tree = ast.parse(Path(str(sys.modules[module].__file__)).read_text("utf-8"))
