@@ -99,8 +99,9 @@ def train_with(lr: float, lr_d: float, n_dis: int, ema: float, seed: int = 0) ->
             fake = generator(torch.randn(RUNS, BATCH, LATENT_DIM, generator=draws), labels)
             _descend(optimizer_d, hinge_d(discriminator(real, labels), discriminator(fake.detach(), labels)))
         _descend(optimizer_g, hinge_g(discriminator(fake, labels)))
-        decay = min(ema, (1 + step) / (10 + step))
-        torch._foreach_lerp_([*averaged.parameters()], [*generator.parameters()], 1 - decay)
+        with torch.no_grad():
+            decay = min(ema, (1 + step) / (10 + step))
+            torch._foreach_lerp_([*averaged.parameters()], [*generator.parameters()], 1 - decay)
     labels = (torch.arange(100 * MODES) % MODES).expand(RUNS, -1)
     return averaged(torch.randn(*labels.shape, LATENT_DIM, generator=draws), labels).view(RUNS, 100, MODES, 2)
 
