@@ -74,6 +74,11 @@ def _doubled(block: nn.Module, x: Tensor, c_out: int) -> Tensor:
         raise Wrong("The same input gives another output each time: leave dropout and noise out.")
     if not close(perform(block, x[:1].clone()), maps[:1]):
         raise Wrong("An image comes out differently alone and in a batch: InstanceNorm, not BatchNorm.")
+    if not close(perform(block.eval(), x.clone()), maps):
+        raise Wrong("In evaluation the same input gives another output: nothing should be remembered.")
+    block.train()
+    if not perform(block, torch.zeros_like(x)).isfinite().all():
+        raise Wrong("An image that is black becomes NaN: 0 / 0. Add eps under the root.")
     return maps.detach()
 
 
@@ -110,7 +115,7 @@ def _check_norm(block: nn.Module, x: Tensor, c_out: int) -> None:
     """Before ReLU each map of each image has deviation 1, but for a scale and a shift that are learned."""
     if not close(perform(block, LOUD * x), perform(block, 10 * LOUD * x)):
         raise Wrong("Ten times the input gives another output: between doubling and ReLU there should be a norm.")
-    changed = [_lifted(block, part, x) for part in block.parameters() if part.numel() == c_out]
+    changed = [_lifted(block, part, x) for part in block.parameters() if part.numel() == c_out and part.requires_grad]
     shifted = [maps for maps in changed if maps.min() > 0]
     if not shifted:
         raise Wrong("The norm should learn a shift for each channel: affine=True.")

@@ -112,20 +112,21 @@ def _one_stack(answer: Any, channels: tuple[int, ...], shapes: tuple[tuple[int, 
         layer = nn.ConvTranspose2d(c_in, c_out, kernel, stride, padding, bias=False)
         before = layer.weight.clone()
         perform(answer, layer)
-        _check_drawn(layer, before)
-        x = layer.float()(x.relu())
+        _check_drawn(layer.weight, before)
+        # not by the layer, which might have been given a norm or a hook
+        x = F.conv_transpose2d(x.relu(), layer.weight.float(), stride=stride, padding=padding)
         deviations.append(x.square().mean().sqrt())
     return torch.stack(deviations)
 
 
-def _check_drawn(layer: nn.ConvTranspose2d, before: Tensor) -> None:
-    """`Wrong` unless the weights are new, finite and not all alike."""
-    if layer.weight.shape != before.shape or torch.equal(layer.weight, before):
+def _check_drawn(weight: Tensor, before: Tensor) -> None:
+    """`Wrong` unless the weights are new, finite and not the same for two channels."""
+    if weight.shape != before.shape or torch.equal(weight, before):
         raise Wrong("Draw new numbers into layer.weight: nn.init.normal_(layer.weight, 0.0, …).")
-    if not layer.weight.isfinite().all():
+    if not weight.isfinite().all():
         raise Wrong("Some weights are infinite or NaN.")
-    if layer.weight.unique().numel() < 0.5 * layer.weight.numel():
-        raise Wrong("Many weights are the same: maps that start alike learn alike.")
+    if weight.transpose(0, 1).flatten(1).unique(dim=0).shape[0] < weight.shape[1]:
+        raise Wrong("Several channels have the same weights: they would learn the same.")
 
 
 @check("02", "answer", difficulty=2, minutes=8)

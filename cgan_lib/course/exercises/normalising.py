@@ -35,14 +35,19 @@ def check_instance_norm(answer: Callable[[Tensor], Tensor]) -> str:
     flat = numbers(call(answer, torch.full((2, 3, 4, 4), 0.5)))
     if not flat.isfinite().all():
         raise Wrong("Right, until a map is all one colour: 0 / 0. Add eps to the variance, under the root.")
+    _check_gradient(answer, F.instance_norm)
+    return "Every map of every image on its own."
+
+
+def _check_gradient(norm: Callable[[Tensor], Tensor], right: Callable[[Tensor], Tensor]) -> None:
+    """`Wrong` unless a norm hands a gradient on as another one does."""
     weights, x = torch.randn(2, 3, 4, 4), _maps(2, 3, 4, 4)
-    (found,) = slopes(lambda x: answer(x) * weights, [x])
-    (right,) = slopes(lambda x: F.instance_norm(x) * weights, [x])
+    (found,) = slopes(lambda x: norm(x) * weights, [x])
+    (expected,) = slopes(lambda x: right(x) * weights, [x])
     if not found.any():
         raise Wrong(DETACHED)
-    if not torch.allclose(found, right, rtol=0, atol=0.05 * right.abs().max().item()):
+    if not torch.allclose(found, expected, rtol=0, atol=0.05 * expected.abs().max().item()):
         raise Wrong("The gradient is another one: mean and deviation depend on x as well, so detach neither.")
-    return "Every map of every image on its own."
 
 
 def _maps(*shape: int) -> Tensor:
@@ -62,6 +67,8 @@ def check_batch_norm(answer: Callable[..., Any]) -> str:
         for training in (True, False):
             given = dict(x=x, running_mean=mean, running_var=variance, training=training, momentum=momentum, eps=eps)
             _check_one(_outcome(answer, given), given)
+    memory = dict(running_mean=torch.zeros(3), running_var=torch.ones(3), training=True, momentum=0.1, eps=1e-5)
+    _check_gradient(lambda x: by_name(answer, x=x, **memory)[0], lambda x: F.batch_norm(x, None, None, training=True))
     return "While training it looks at the batch and learns; in evaluation it only remembers."
 
 

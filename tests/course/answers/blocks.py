@@ -99,6 +99,23 @@ class FirstOnly(nn.Module):
         return self.layers(x[:, :1])
 
 
+class WithoutEps(Block):
+    def forward(self, x):
+        x = F.conv_transpose2d(x, self.weight, stride=2, padding=1)
+        x = x - x.mean((2, 3), keepdim=True)
+        return (self.scale * x / x.std((2, 3), keepdim=True, correction=0) + self.shift).relu()
+
+
+def frozen_scale(c):
+    norm = nn.InstanceNorm2d(c, affine=True)
+    norm.weight.requires_grad_(False)
+    return norm
+
+
+def remembering(c):
+    return nn.InstanceNorm2d(c, affine=True, track_running_stats=True)
+
+
 SHARED = nn.Sequential(transposed()(6, 3), nn.InstanceNorm2d(3, affine=True), nn.ReLU())
 RIGHT = [
     ("up_block", layers(transposed(bias=False))),
@@ -129,6 +146,16 @@ WRONG = [
     ("up_block", layers(transposed(), nn.BatchNorm2d), "not BatchNorm"),
     ("up_block", layers(transposed(), nn.InstanceNorm2d), "affine=True"),
     ("up_block", layers(transposed(), lambda c: nn.GroupNorm(1, c)), "deviation 1"),
+    ("up_block", layers(transposed(), remembering), "In evaluation"),
+    ("up_block", layers(transposed(), frozen_scale), "a scale for each channel"),
+    ("up_block", WithoutEps, "Add eps"),
+    ("up_block", layers(transposed(), last=nn.ReLU6), "deviation 1"),
+    ("up_block", layers(transposed(), last=nn.GELU), "ReLU comes last"),
+    (
+        "up_block",
+        layers(lambda c_in, c_out: nn.Sequential(nn.Upsample((8, 8)), nearest()(c_in, c_out))),
+        "sides double",
+    ),
     ("up_block", layers(transposed(), lambda c: nn.Identity()), "should be a norm"),
     ("up_block", no_norm, "should be a norm"),
     ("up_block", norm_first, "deviation 1"),

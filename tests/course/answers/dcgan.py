@@ -154,6 +154,17 @@ def scaled_by(factor):
     return start
 
 
+def signs(layer):
+    fan = layer.in_channels * (layer.kernel_size[0] / layer.stride[0]) ** 2
+    layer.weight.copy_((2 / fan) ** 0.5 * torch.randn_like(layer.weight).sign())
+
+
+def with_a_norm(layer):
+    """The usual start, and a hook that does what a norm would."""
+    nn.init.normal_(layer.weight, 0.0, 0.02)
+    layer.register_forward_hook(lambda _, given, maps: maps / maps.std())
+
+
 def same_everywhere(layer):
     nn.init.constant_(layer.weight, (2 / layer.in_channels) ** 0.5)
 
@@ -199,6 +210,7 @@ RIGHT = [
     ("start_scale", uniform_scale),
     ("start_scale", new_scale),
     ("start_scale", orthogonal_scale),
+    ("start_scale", signs),
     ("weight_counts", COUNTS),
     ("weight_counts", dict(reversed(COUNTS.items()))),
     ("weight_counts", {key: float(value) for key, value in COUNTS.items()}),
@@ -253,6 +265,7 @@ WRONG = [
     ("start_scale", scaled_by(lambda layer: (layer.in_channels / layer.out_channels) ** 0.5), "Score"),
     ("start_scale", scaled_by(lambda layer: layer.kernel_size[0] / 4), "Score"),
     ("start_scale", lambda layer: torch.randn_like(layer.weight), "Draw new numbers"),
+    ("start_scale", with_a_norm, "Score"),
     ("start_scale", same_everywhere, "the same"),
     ("start_scale", not_a_number, "NaN"),
     ("weight_counts", COUNTS | {"first": 200 * 512}, "Look again at first: a kernel"),

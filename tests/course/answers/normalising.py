@@ -79,11 +79,30 @@ def by_module(eps, momentum, training, running_var, running_mean, x):
 
 
 def by_numpy(x, running_mean, running_var, training, momentum, eps):
-    x, mean, variance = (value.double().numpy() for value in (x, running_mean, running_var))
+    x, mean, variance = (value.detach().double().numpy() for value in (x, running_mean, running_var))
     used = (x.mean(OVER), x.var(OVER)) if training else (mean, variance)
     out = (x - used[0][:, None, None]) / np.sqrt(used[1][:, None, None] + eps)
     share = momentum if training else 0
     return out, mean + share * (x.mean(OVER) - mean), variance + share * (x.var(OVER) - variance)
+
+
+def in_double(x, running_mean, running_var, training, momentum, eps):
+    return batch_norm(x.double(), running_mean.double(), running_var.double(), training, momentum, eps)
+
+
+def by_new_memory(x, running_mean, running_var, training, momentum, eps):
+    """Moves the memory first, and divides by it."""
+    _, mean, variance = batch_norm(x, running_mean, running_var, training, momentum, eps)
+    return divided(x, mean, variance, eps), mean, variance
+
+
+def without_gradient(*given):
+    with torch.no_grad():
+        return batch_norm(*given)
+
+
+def of_constants(x, mean, variance, eps):
+    return divided(x, mean.detach(), variance.detach(), eps)
 
 
 def in_place(x, running_mean, running_var, training, momentum, eps):
@@ -114,7 +133,7 @@ RIGHT = [
     ("batch_norm", with_other()),
     ("batch_norm", by_torch),
     ("batch_norm", by_module),
-    ("batch_norm", by_numpy),
+    ("batch_norm", in_double),
 ]
 WRONG = [
     ("instance_norm", lambda x: F.batch_norm(x, None, None, training=True), "BatchNorm"),
@@ -148,6 +167,10 @@ WRONG = [
     ("batch_norm", with_other(divided=lambda x, mean, variance, eps: divided(x, mean, variance, 0)), "eps is given"),
     ("batch_norm", with_other(divided=lambda x, mean, variance, eps: divided(x, mean, variance**2, eps)), "channel"),
     ("batch_norm", with_other(divided=lambda x, mean, variance, eps: norm(x, eps)), "InstanceNorm"),
+    ("batch_norm", by_new_memory, "of the batch in training"),
+    ("batch_norm", by_numpy, "no gradient"),
+    ("batch_norm", without_gradient, "no gradient"),
+    ("batch_norm", with_other(divided=of_constants), "depend on x"),
     ("batch_norm", in_place, "not in place"),
     ("batch_norm", lambda *given: batch_norm(*given)[0], "three things"),
     ("batch_norm", lambda *given: batch_norm(*given)[::-1], "shape should be"),
