@@ -68,3 +68,18 @@ def training_loop(
         if time.perf_counter() - start > seconds:
             break
     return losses
+
+
+def both_steps(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    optimizer_g: Optimizer,
+    optimizer_d: Optimizer,
+    real: Tensor,
+    labels: Tensor,
+    z: Tensor,
+    fake_labels: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """A step of D, then one of G on the same `z`; both losses."""
+    loss_d = discriminator_step(generator, discriminator, optimizer_d, real, labels, z, fake_labels)
+    return loss_d, generator_step(generator, discriminator, optimizer_g, z, fake_labels)

@@ -165,8 +165,7 @@ def _values(played: Rig, batch: Batch, parts: tuple[str, ...]) -> dict[str, Any]
 
 
 def _both(played: Rig, batch: Batch) -> tuple[Tensor, Tensor]:
-    loss_d = by_hand.discriminator_step(**_values(played, batch, D_PARTS))
-    return loss_d, by_hand.generator_step(**_values(played, batch, G_PARTS))
+    return by_hand.both_steps(**_values(played, batch, BOTH_PARTS))
 
 
 def _g_first(played: Rig, batch: Batch) -> tuple[Tensor, Tensor]:
