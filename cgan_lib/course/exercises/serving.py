@@ -89,7 +89,10 @@ def check_next_pass(answer: NextPass) -> str:
     """A function `(waiting, oldest_ms)` → the size of the next pass, for quiet hours and for busy ones."""
 
     def size(waiting: int, oldest: float) -> int:
-        return int(shaped(run(answer, waiting, oldest), ()).item())
+        found = shaped(run(answer, waiting, oldest), ()).item()
+        if not float(found).is_integer():
+            raise Wrong(f"A pass cannot hold {found} images: a whole number is wanted.")
+        return int(found)
 
     found = {}
     for rate, bound in BOUNDS.items():
@@ -112,7 +115,7 @@ def check_batch(answer: Callable[[Callable[[list[Wanted]], list[Any]], list[Want
     `draw` takes four at once, neither fewer nor more, and raises `ValueError` when one of them is no class.
     """
     for wanted in _waiting():
-        results = _listed(run(answer, _draw, list(wanted)))
+        results = _listed(call(answer, _draw, wanted))
         if results is None:
             raise Wrong("Return a list: a picture, or an exception, for each request.")
         _check_answers(wanted, results)

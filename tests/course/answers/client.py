@@ -55,7 +55,7 @@ def fetch_by_urllib(address, value, seed, wait):
 
 def fetch_by_http(address, value, seed, wait):
     tries = 0
-    while tries < 5:
+    while tries < 20:
         connection = http.client.HTTPConnection(*re.search(r"//(.*):(\d+)", address).groups())
         fields = json.dumps({"value": value, "seed": seed})
         connection.request("POST", "/gen_images", fields, {"content-type": "application/json; charset=utf-8"})
@@ -130,7 +130,7 @@ RIGHT = [
 ]
 WRONG = [
     ("client", client(tries=1), "After a 503"),
-    ("client", client(tries=2), "After a 503"),
+    ("client", client(tries=4), "After a 503"),
     ("client", client(busy=impatient), "wait was called with []"),
     ("client", client(busy=lambda answer, wait: wait(1)), "wait was called with [1, 1]"),
     ("client", client(busy=lambda answer, wait: wait(1000 * int(answer.headers["Retry-After"]))), "[2000, 1000]"),
@@ -149,6 +149,7 @@ WRONG = [
     ("client", client(fields=lambda value, seed: {"json": {"value": str(value), "seed": seed}}), "The fields should"),
     ("client", client(fields=lambda value, seed: {"json": [value, seed]}), "The fields should be"),
     ("client", client(fields=lambda v, s: {"json": {"value": v, "seed": s, "colour": "red"}}), "colour"),
+    ("client", client(fields=lambda v, s: {"json": {"value": v, "seed": s, "grid": True}}), "Nobody asked for grid"),
     ("client", client(fields=lambda value, seed: {"data": {"value": value, "seed": seed}}), "no JSON"),
     ("client", client(fields=lambda v, s: {"content": json.dumps({"value": v, "seed": s})}), "does not declare"),
     ("client", client(path="/images"), "went to /images"),
