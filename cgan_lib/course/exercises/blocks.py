@@ -40,10 +40,10 @@ def check_doubling(answer: Maker) -> str:
     """A function of (c_in, c_out) that makes a learned doubling without a chequerboard."""
     for c_in, c_out, *size in SIZES:
         layer, x = _made(answer, c_in, c_out), torch.randn(3, c_in, *size)
-        maps = _doubled(layer, x, c_out)
+        maps, none = _doubled(layer, x, c_out), perform(layer, torch.zeros_like(x))
         _check_learned(layer, x)
-        if maps.min() >= 0:
-            raise Wrong("Only the doubling: no ReLU yet.")
+        if not close(none - perform(layer, -2 * x), 2 * (maps - none)):
+            raise Wrong("Only the doubling, a sum of products: no norm, ReLU or tanh yet.")
         _check_even(layer, c_in)
     _check_place(_made(answer, 4, 2))
     return "Away from the edges, every pixel gets as many contributions as its neighbour."
@@ -115,14 +115,20 @@ def _check_norm(block: nn.Module, x: Tensor, c_out: int) -> None:
     """Before ReLU each map of each image has deviation 1, but for a scale and a shift that are learned."""
     if not close(perform(block, LOUD * x), perform(block, 10 * LOUD * x)):
         raise Wrong("Ten times the input gives another output: between doubling and ReLU there should be a norm.")
-    changed = [_lifted(block, part, x) for part in block.parameters() if part.numel() == c_out and part.requires_grad]
-    shifted = [maps for maps in changed if maps.min() > 0]
-    if not shifted:
+    learned = [part for part in block.parameters() if part.numel() == c_out and part.requires_grad]
+    shift = next((part for part in learned if _lifted(block, part, x).min() > 0), None)
+    if shift is None:
         raise Wrong("The norm should learn a shift for each channel: affine=True.")
-    deviations = shifted[0].std((2, 3), correction=0)
+    maps = _lifted(block, shift, x)
+    deviations = maps.std((2, 3), correction=0)
     if not torch.allclose(deviations, torch.ones_like(deviations), atol=0.1):
         raise Wrong("Before ReLU each map of each image should have deviation 1: InstanceNorm, after the doubling.")
-    if not any(maps.max() > LIFT and maps.min() == 0 for maps in changed):
+    if not torch.allclose(perform(block, x), (maps - LIFT).relu(), atol=0.01):
+        raise Wrong("What comes out is not what ReLU leaves of the norm: below 0 it is 0, above it stays as it is.")
+    there, back = (_lifted(block, shift, sign * LOUD * x) - LIFT for sign in (1, -1))
+    if not torch.allclose(there + back, 2 * shift.detach().view(-1, 1, 1), atol=0.05):
+        raise Wrong("Something cuts numbers off before the norm: one ReLU is enough, at the end.")
+    if not any(maps.max() > LIFT and maps.min() == 0 for maps in (_lifted(block, part, x) for part in learned)):
         raise Wrong("The norm should learn a scale for each channel, beside the shift: affine=True.")
 
 
@@ -131,7 +137,7 @@ def _lifted(block: nn.Module, part: nn.Parameter, x: Tensor) -> Tensor:
     """What comes out with LIFT added to these parameters."""
     kept = part.clone()
     part.add_(LIFT)
-    maps = perform(block, LOUD * x)
+    maps = perform(block, x)
     part.copy_(kept)
     return maps
 
@@ -143,8 +149,6 @@ def _check_even(layer: nn.Module, c_in: int) -> None:
         weight.fill_(1.0 if weight.ndim == 4 else 0.0)
     inner = perform(layer, torch.ones(1, c_in, 16, 16))[..., 8:24, 8:24]
     low, high = inner.min().item(), inner.max().item()
-    if high == 0:
-        raise Wrong("An even image comes out black: only the doubling, no norm yet.")
     if high - low > 1e-4 * high:
         more = f"{high / low:.3g} times as many contributions as others" if low else "contributions, others none"
         raise Wrong(f"A chequerboard still: some pixels get {more}. Can the kernel be divided by the stride?")

@@ -150,7 +150,7 @@ def check_weight_counts(answer: Mapping[str, Any]) -> str:
         if (value := numbers(found)).numel() != 1:
             raise Wrong(f"{key}: one number is wanted.")
         if value.item() != expected[key]:
-            hint = slips.get((key, value.item()), "channels in · channels out · area of the kernel, and what is added?")
+            hint = slips.get((key, value.item()), "channels in · channels out · area of the kernel, and what is added")
             raise Wrong(f"Look again at {key}: {hint}.")
     return "Nearly all weights lie where the maps are smallest."
 

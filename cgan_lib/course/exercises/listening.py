@@ -125,13 +125,16 @@ def _check_kept(others: dict[str, nn.Module], before: list[dict[str, Tensor]], m
 
 def _hears_z(generator: nn.Module, latent_dim: int) -> bool:
     """Whether z moves the images, while labels do as well; `Wrong` when they are no images, or drawn by chance."""
-    z, labels = torch.randn(40, latent_dim), torch.arange(40) % 4
+    z, labels = (
+        torch.randn(10, latent_dim).repeat(4, 1),
+        torch.arange(4).repeat_interleave(10),
+    )  # the same for each class
     z.requires_grad_()
     images = perform(generator, z, labels)
     shaped(images, (40, 1, 16, 16))
     if not torch.equal(images, perform(generator, z, labels)):
         raise Wrong("The same z gives another image each time: noise is no ear for z.")
-    share = share_of_z(images.detach().unflatten(0, (10, 4)).transpose(0, 1))
+    share = share_of_z(images.detach().unflatten(0, (4, 10)))
     if share > 0.99:
         raise Wrong("Now the labels are not heard any more.")
     return bool(share > 0.01 and torch.autograd.grad(images.square().sum(), z)[0].any())
@@ -168,6 +171,8 @@ def _check_judgement(by_label: Tensor) -> None:
     spread, steps = by_label[0].std(), by_label.diff(dim=0).abs().mean(1)
     if not spread > 1e-3:
         raise Wrong("Every image gets the same logit: the image has to be seen as well.")
+    if by_label.min() >= 0 and by_label.max() <= 1:
+        raise Wrong("Logits are wanted, not probabilities: no sigmoid.")
     if steps.mean() < 1e-3 * spread:
         raise Wrong("The label still changes nothing. What does a norm take away from a map, and what is this plane?")
     if steps.min() < 1e-4 * spread:
@@ -180,11 +185,9 @@ def _discriminator(size: int, width: int) -> tuple[nn.Module, nn.Module, nn.Modu
     """The first convolution, a norm, and the rest of a small discriminator, which has a norm further in."""
     side = (size - 2) // 2
     deeper = nn.Sequential(nn.Conv2d(width, 8, 3), nn.InstanceNorm2d(8), nn.LeakyReLU(0.2), nn.Flatten())
-    return (
-        nn.Conv2d(2, width, 4, stride=2),
-        nn.InstanceNorm2d(width),
-        nn.Sequential(deeper, nn.Linear(8 * (side - 2) ** 2, 1)),
-    )
+    to_logit = nn.Linear(8 * (side - 2) ** 2, 1)
+    nn.init.normal_(to_logit.weight)  # logits far beyond 0 and 1
+    return nn.Conv2d(2, width, 4, stride=2), nn.InstanceNorm2d(width), nn.Sequential(deeper, to_logit)
 
 
 def _check_slopes(answer: Callable[..., Tensor], x: Tensor, labels: Tensor, layers: tuple[nn.Module, ...]) -> None:

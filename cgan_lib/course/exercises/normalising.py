@@ -33,7 +33,7 @@ def check_instance_norm(answer: Callable[[Tensor], Tensor]) -> str:
     otherwise = "Take from each (image, channel) its mean over height and width, then divide by its deviation."
     compare(answer, cases, F.instance_norm, mistakes, otherwise)
     flat = numbers(call(answer, torch.full((2, 3, 4, 4), 0.5)))
-    if not flat.isfinite().all():
+    if not flat.abs().max() < 0.1:  # NaN included
         raise Wrong("Right, until a map is all one colour: 0 / 0. Add eps to the variance, under the root.")
     _check_gradient(answer, F.instance_norm)
     return "Every map of every image on its own."

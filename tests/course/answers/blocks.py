@@ -112,6 +112,10 @@ def frozen_scale(c):
     return norm
 
 
+def relu_before(c):
+    return nn.Sequential(nn.ReLU(), nn.InstanceNorm2d(c, affine=True))
+
+
 def remembering(c):
     return nn.InstanceNorm2d(c, affine=True, track_running_stats=True)
 
@@ -149,6 +153,9 @@ WRONG = [
     ("up_block", layers(transposed(), remembering), "In evaluation"),
     ("up_block", layers(transposed(), frozen_scale), "a scale for each channel"),
     ("up_block", WithoutEps, "Add eps"),
+    ("up_block", layers(transposed(), lambda c: nn.InstanceNorm2d(c, affine=True, eps=1.0)), "deviation 1"),
+    ("up_block", layers(transposed(), relu_before), "before the norm"),
+    ("up_block", layers(transposed(), last=lambda: nn.Threshold(0.5, 0.0)), "what ReLU leaves"),
     ("up_block", layers(transposed(), last=nn.ReLU6), "deviation 1"),
     ("up_block", layers(transposed(), last=nn.GELU), "ReLU comes last"),
     (
@@ -186,7 +193,9 @@ WRONG = [
     ("doubling", by_channel, "learns to draw"),
     ("doubling", lambda c_in, c_out: FirstOnly(c_in, c_out), "every channel"),
     ("doubling", lambda c_in, c_out: F.interpolate, "something to train"),
-    ("doubling", layers(transposed()), "no ReLU"),
+    ("doubling", layers(transposed()), "no norm"),
     ("doubling", layers(transposed(), last=nn.Identity), "no norm"),
+    ("doubling", lambda c_in, c_out: nn.Sequential(transposed()(c_in, c_out), nn.Tanh()), "no norm, ReLU or tanh"),
+    ("doubling", lambda c_in, c_out: nn.Sequential(transposed()(c_in, c_out), nn.ReLU()), "no norm, ReLU or tanh"),
     ("doubling", lambda c_in, c_out: Turned(transposed()(c_in, c_out)), "nothing should be turned"),
 ]

@@ -80,6 +80,13 @@ def no_labels(generator):
     return generator
 
 
+def without_labels(generator):
+    by_identity(generator)
+    forward = generator.forward
+    generator.forward = lambda z, labels: forward(z, torch.zeros_like(labels))
+    return generator
+
+
 def noisy(generator):
     forward = generator.forward
     generator.forward = lambda z, labels: forward(z, labels) + 0.5 * torch.randn(len(z), 1, 16, 16)
@@ -218,6 +225,7 @@ WRONG = [
     ("deaf_to_z", puts(lambda generator: nn.Dropout(0.5)), "another image each time"),
     ("deaf_to_z", all_norms, "stages.1 was not at fault"),
     ("deaf_to_z", no_labels, "label_map"),
+    ("deaf_to_z", without_labels, "labels are not heard"),
     ("deaf_to_z", noisy, "another image each time"),
     ("deaf_to_z", shift_trained, "Nothing has changed for z"),
     ("erased_label", forgetful, "still changes nothing"),
@@ -232,6 +240,7 @@ WRONG = [
     ("erased_label", detached, "no gradient"),
     ("erased_label", multiplied, "all logits alike"),
     ("erased_label", lambda x, labels, *layers: without_norm(x, labels, *layers)[0], "shape should be"),
+    ("erased_label", lambda *given: without_norm(*given).sigmoid(), "no sigmoid"),
     ("erased_label", lambda x, labels, *layers: torch.zeros(len(x)), "same logit"),
     ("erased_label", lambda x, labels, *layers: np.arange(len(x)) + labels.numpy(), "all logits alike"),
 ]

@@ -146,6 +146,7 @@ WRONG = [
     ("instance_norm", lambda x: centred(x) * x.std((2, 3), keepdim=True, correction=0), "do not multiply"),
     ("instance_norm", lambda x: F.layer_norm(x, x.shape[3:]), "Height and width together"),
     ("instance_norm", lambda x: norm(x, eps=0), "one colour"),
+    ("instance_norm", lambda x: torch.nan_to_num(norm(x, eps=0), nan=1e9), "one colour"),
     ("instance_norm", lambda x: norm(x, eps=1), "height and width"),
     ("instance_norm", lambda x: F.normalize(centred(x), dim=(2, 3)), "height and width"),
     ("instance_norm", lambda x: norm(x).clamp(-1, 1), "height and width"),
