@@ -70,7 +70,7 @@ def check_own_generator(answer: ConditionalGenerator) -> str:
         perform(answer, torch.zeros(1, 100), torch.zeros(1, dtype=torch.long))
     if not isinstance(answer, nn.Module):
         raise Wrong(f"A generator is wanted, a network that was trained; this is {type(answer).__name__}.")
-    weights = sum(weight.numel() for weight in answer.parameters())
+    weights = sum(part.numel() for part in (*answer.parameters(), *answer.buffers()))
     if weights > MOST_WEIGHTS:
         raise Wrong(f"{weights:,} weights; {MOST_WEIGHTS:,} are allowed. Where are most of them?")
     as_requested, diversity = max(_scores(answer))

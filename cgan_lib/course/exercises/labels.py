@@ -108,11 +108,12 @@ def _draw(network: BCEGenerator, joined: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def _check_whole_gradient(network: BCEGenerator) -> None:
-    images = perform(network.train(), torch.randn(4, 7), torch.arange(4))
-    wanted = [weight for name, weight in network.named_parameters() if name != "projection.0.bias"]  # BatchNorm's
+    z = torch.randn(4, 7, requires_grad=True)
+    images = perform(network.train(), z, torch.arange(4))
+    wanted = [z] + [weight for name, weight in network.named_parameters() if name != "projection.0.bias"]  # BatchNorm's
     gradients = torch.autograd.grad(images.square().sum(), wanted, allow_unused=True) if images.requires_grad else ()
     if not gradients or any(gradient is None or not gradient.any() for gradient in gradients):
-        raise Wrong("Some layers get no gradient, and would never learn: no detach, no torch.no_grad in forward.")
+        raise Wrong("Some layers, or z, get no gradient: no detach, no torch.no_grad in forward.")
 
 
 @check("01", "build", difficulty=2, minutes=8)

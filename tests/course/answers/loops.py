@@ -51,9 +51,7 @@ def by_next(discriminator_step, generator_step, batches, latent_dim, num_classes
         n = real.shape[0]
         wanted = torch.randint(0, num_classes, (n,))
         loss_d = discriminator_step(real, labels, torch.randn(n, latent_dim), wanted)
-        losses.append(
-            (float(loss_d), float(generator_step(torch.randn(n, latent_dim), wanted.roll(1))))
-        )
+        losses.append((float(loss_d), float(generator_step(torch.randn(n, latent_dim), wanted.roll(1)))))
     return losses
 
 
@@ -86,6 +84,13 @@ def all_d_first(discriminator_step, generator_step, batches, latent_dim, num_cla
 def too_early(discriminator_step, generator_step, batches, latent_dim, num_classes, seconds):
     first = itertools.islice(batches, 10)
     return by_hand.training_loop(discriminator_step, generator_step, first, latent_dim, num_classes, seconds)
+
+
+def g_from_rand(discriminator_step, generator_step, batches, latent_dim, num_classes, seconds):
+    def other(z, fake_labels):
+        return generator_step(torch.rand_like(z), fake_labels)
+
+    return by_hand.training_loop(discriminator_step, other, batches, latent_dim, num_classes, seconds)
 
 
 def last_only(*given):
@@ -148,6 +153,12 @@ def same_order(count):
 def shuffled_inside(images, labels, batch_size):
     for part in torch.arange(len(images)).split(batch_size):
         part = part[torch.randperm(len(part))]
+        yield to_unit(images[part]), labels[part]
+
+
+def whole_batches(images, labels, batch_size):
+    parts = torch.arange(len(images)).split(batch_size)
+    for part in sorted(parts, key=lambda part: (len(part) < batch_size, torch.rand(()).item())):
         yield to_unit(images[part]), labels[part]
 
 
@@ -319,6 +330,7 @@ WRONG = [
     ("training_loop", loop(ends=False), "when the seconds were over"),
     ("training_loop", too_early, "before the seconds were over"),
     ("training_loop", loop(latents=one_z), "same z comes again"),
+    ("training_loop", g_from_rand, "N(0, 1)"),
     ("training_loop", loop(latents=fixed_z), "same z comes again"),
     ("training_loop", loop(latents=lambda real, n, i: torch.rand(len(real), n)), "N(0, 1)"),
     ("training_loop", loop(latents=lambda real, n, i: torch.randn(len(real), 100)), "(len(real), latent_dim)"),
@@ -337,6 +349,7 @@ WRONG = [
     ("mended_batches", picked(order=torch.arange), "order of the file"),
     ("mended_batches", picked(order=same_order), "same order"),
     ("mended_batches", shuffled_inside, "inside the batches only"),
+    ("mended_batches", whole_batches, "or whole batches"),
     ("mended_batches", picked(order=with_repeats), "each once"),
     ("mended_batches", picked(drop=True), "smaller batch too"),
     ("mended_batches", picked(scale=lambda images: images.float() / 255), "in [-1, 1]"),
@@ -397,6 +410,9 @@ WRONG = [
         forward_with(lambda self, z, vector: self.projection(torch.cat([z, vector], 1))),
         "shape should",
     ),
+    ("generator_forward", forward_with(lambda self, z, vector: draw(self, z.detach(), vector)), "no gradient"),
+    ("generator_forward", forward_with(lambda self, z, vector: draw(self, 0.5 * z, vector)), "torch.cat of z"),
+    ("generator_forward", forward_with(lambda self, z, vector: draw(self, z, vector).squeeze()), "shape should"),
     ("generator_forward", NoGradient, "no gradient"),
     ("generator_forward", Switches, "leave that to those"),
     ("generator_forward", InPlace, "not in place"),
