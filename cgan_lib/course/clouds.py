@@ -1,10 +1,13 @@
 """Sets of images as a classifier sees them, made up: real ones, generators that are good or bad, and cheats."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from cgan_lib.evaluation.metrics import NEIGHBOURS
+from cgan_lib.figures import COLOURS
 
 MISREAD = 0.02  # of the real images: no classifier is perfect
 
@@ -124,3 +127,14 @@ def ranked(metric: Metric, world: World, hidden: bool = False) -> dict[str, bool
     real, good, worse, noise, *cheats = made
     pairs = [(real, good), (good, worse), (worse, noise), *((good, cheat) for cheat in cheats)]
     return {f"{better} above {lesser}": score[better] > score[lesser] for better, lesser in pairs}
+
+
+def draw_balls(axes: Any, real: Tensor, fake: Tensor, k: int = NEIGHBOURS) -> None:
+    """Draw points (N, 2) and (M, 2), and around each of the real ones a disc that reaches to its k-th neighbour."""
+    from matplotlib.patches import Circle
+
+    reach = torch.stack([(real - point).norm(dim=1).kthvalue(k + 1).values for point in real])  # itself is the first
+    for centre, radius in zip(real, reach, strict=True):
+        axes.add_patch(Circle(centre, radius, color=COLOURS["D"], alpha=0.08, linewidth=0))
+    axes.scatter(*real.T, s=10, color=COLOURS["D"], label="real, and its ball")
+    axes.scatter(*fake.T, s=20, marker="x", color=COLOURS["G"], label="fake")

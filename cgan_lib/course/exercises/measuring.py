@@ -167,7 +167,7 @@ def check_precision(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     }
     otherwise = "A fake (row) is good when any of its distances is below the reach of that real image (column)."
     compare(answer, cases, _precision, mistakes, otherwise)
-    return "Three of these five fakes are believable. One of them lies in two balls, which density would count."
+    return "A fake in two balls counts once here; density counts both."
 
 
 def _precision(distances: Tensor, reach: Tensor) -> Tensor:
