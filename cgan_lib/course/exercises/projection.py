@@ -35,6 +35,7 @@ def check_projection_head(answer: Callable[[int, int], nn.Module]) -> str:
     """A module made from `feature_dim` F and `num_classes` K: features (N, F) and labels (N,) → logits (N,)."""
     for feature_dim, num_classes, labels in ((6, 10, [7, 7, 3]), (7, 4, [0, 2, 2, 1, 3]), (5, 12, [11, 0, 3, 11])):
         cases = [(torch.randn(len(labels), feature_dim), torch.tensor(order)) for order in (labels, labels[::-1])]
+        cases += [(torch.randn(1, feature_dim), torch.tensor(labels[-1:]))]
         head = made(answer, feature_dim=feature_dim, num_classes=num_classes)
         run(head, *cases[0])  # it says so when it is not attempted, and lazy layers have weights from here on
         parts = _parts_of(head, feature_dim, num_classes)

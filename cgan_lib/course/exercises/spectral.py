@@ -165,7 +165,7 @@ class SpectralLinear(nn.Module):
 @check("03", "build", difficulty=3, minutes=25)
 def check_spectral_layer(answer: Callable[[int, int], nn.Module]) -> str:
     """A linear layer, made from `in_features` and `out_features`, that divides its weight by σ."""
-    layers = [_spectral(answer, *sizes) for sizes in ((8, 12), (12, 9))]
+    layers = [_spectral(answer, 8, 12, norm=3.0), _spectral(answer, 12, 9, norm=0.5)]
     if all(abs(_estimates(layer, calls=1)[0] - 1) < 2e-3 for layer in layers):
         raise Wrong("σ is right at the first call already: one turn of power iteration a call, from the last vector.")
     ways = [_estimates(layer, calls=120) for layer in layers]
@@ -173,11 +173,11 @@ def check_spectral_layer(answer: Callable[[int, int], nn.Module]) -> str:
         _check_converges(way)
         _check_slopes(layer)
         _check_saved(answer, layer)
-    _check_evaluation(_spectral(answer, 8, 12))
+    _check_evaluation(_spectral(answer, 8, 12, norm=3.0))
     return "One turn a call is enough, as the weights move slowly; and the gradient knows that σ moves with them."
 
 
-def _spectral(answer: Callable[[int, int], nn.Module], inputs: int, outputs: int) -> nn.Module:
+def _spectral(answer: Callable[[int, int], nn.Module], inputs: int, outputs: int, norm: float) -> nn.Module:
     """A layer of the learner's, in training mode, its singular values known; `Wrong` when it has other parts."""
     layer = made(answer, in_features=inputs, out_features=outputs).train()
     shaped(run(layer, torch.randn(3, inputs)), (3, outputs))
@@ -191,7 +191,7 @@ def _spectral(answer: Callable[[int, int], nn.Module], inputs: int, outputs: int
         raise Wrong(f"A weight ({outputs}, {inputs}) and a bias ({outputs},) are to be learned; yours has {sizes}.")
     weight, bias = _learned(layer)
     with torch.no_grad():
-        weight.copy_(_matrix(outputs, inputs, torch.linspace(3, 1.5, 8).tolist()))
+        weight.copy_(_matrix(outputs, inputs, torch.linspace(norm, norm / 2, 8).tolist()))
         bias.normal_()
     return layer
 
@@ -254,13 +254,17 @@ def _check_slopes(layer: nn.Module) -> None:
 
 def _check_saved(answer: Callable[[int, int], nn.Module], layer: nn.Module) -> None:
     """`Wrong` unless a layer that is loaded gives the same."""
-    outputs, inputs = _learned(layer)[0].shape
+    weight, bias = _learned(layer)
+    outputs, inputs = weight.shape
     x, loaded = torch.randn(4, inputs), made(answer, in_features=inputs, out_features=outputs)
     try:
         loaded.load_state_dict(layer.state_dict())
     except RuntimeError as error:
         raise Wrong("What is saved cannot be loaded: register the buffer in __init__.") from error
-    if not close(call(loaded.eval(), x), call(layer.eval(), x)):
+    in_evaluation = call(layer.eval(), x)
+    if not close(in_evaluation, F.linear(x, weight / torch.linalg.matrix_norm(weight, ord=2), bias)):
+        raise Wrong("In evaluation, too, the weight is divided by σ.")
+    if not close(call(loaded.eval(), x), in_evaluation):
         raise Wrong("The vector is not saved with the weights: self.register_buffer in __init__ does that.")
 
 

@@ -58,6 +58,13 @@ def mixed(share=decay_at, copy_buffers=True):
     return change
 
 
+def without_counters(averaged, generator, step, decay):
+    mixed(copy_buffers=False)(averaged, generator, step, decay)
+    for mine, theirs in zip(averaged.buffers(), generator.buffers(), strict=True):
+        if theirs.is_floating_point():
+            mine.copy_(theirs)
+
+
 @torch.no_grad()
 def average_of_buffers(averaged, generator, step, decay):
     mixed(copy_buffers=False)(averaged, generator, step, decay)
@@ -111,6 +118,7 @@ RIGHT = [
     ("average", update_by_data),
     ("average", update_by_loading),
     ("average", mixed()),
+    ("average", without_counters),
     ("rates", {"lr": 2e-3, "lr_d": 4e-3, "n_dis": 2, "ema": 0.98}),
     ("rates", {"lr": 2e-3, "lr_d": 4e-3, "n_dis": 2, "ema": 0.95}),
     ("rates", {"ema": 0.99, "lr": 2e-3, "lr_d": torch.tensor(5e-3), "n_dis": 2.0}),

@@ -231,6 +231,7 @@ WRONG = [
         "agreement is ⟨v_y, φ⟩",
     ),
     ("projection_head", head(lambda self, f, y: ProjectionHead.forward(self, f, y).abs()), "Realness is"),
+    ("projection_head", head(lambda self, f, y: ProjectionHead.forward(self, f, y).squeeze()), "shape should be (1,)"),
     ("projection_head", head(sorted_labels), "Realness is"),
     ("projection_head", head(with_dropout), "Realness is"),
     ("projection_head", head(lambda self, f, y: torch.zeros(len(y))), "Realness is"),

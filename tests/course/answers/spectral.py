@@ -224,6 +224,24 @@ def also_in_evaluation(self, x):
     return F.linear(x, self.weight / (u @ self.weight @ v), self.bias)
 
 
+def raw_in_evaluation(self, x):
+    return SpectralLinear.forward(self, x) if self.training else F.linear(x, self.weight, self.bias)
+
+
+def only_above_1(self, x):
+    u, v = turned(self.weight.detach(), self.v)
+    if self.training:
+        self.v.copy_(v)
+    return F.linear(x, self.weight / (u @ self.weight @ v).clamp(min=1), self.bias)
+
+
+def only_in_evaluation(self, x):
+    self.training = not self.training
+    y = SpectralLinear.forward(self, x)
+    self.training = not self.training
+    return y
+
+
 def graph_kept(self, x):
     u, v = turned(self.weight, self.v)
     self.v = v if self.training else self.v
@@ -335,7 +353,10 @@ WRONG = [
     ("spectral_layer", spectral(bias_left_out), "bias is left out"),
     ("spectral_layer", spectral(sigma_squared), "stretch by 1"),
     ("spectral_layer", spectral(weight_overwritten), "raw weight is kept"),
-    ("spectral_layer", spectral(also_in_evaluation), "In evaluation"),
+    ("spectral_layer", spectral(also_in_evaluation), "a call leaves the vector"),
+    ("spectral_layer", spectral(raw_in_evaluation), "too, the weight is divided"),
+    ("spectral_layer", spectral(only_above_1), "not divided at all"),
+    ("spectral_layer", spectral(only_in_evaluation), "the same at all calls"),
     ("spectral_layer", spectral(graph_kept), "under torch.no_grad()"),
     ("spectral_layer", spectral(buffer_in_graph), "does not overwrite"),
     ("spectral_layer", spectral(doubled), "shape should be"),
