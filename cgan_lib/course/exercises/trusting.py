@@ -117,7 +117,7 @@ def check_held_out(answer: Callable[[Distance, Features, Tensor, Tensor], tuple[
         found = call(answer, fid, fakes, training, test)
         if isinstance(found, (str, Tensor)) or not isinstance(found, Iterable) or len(parts := list(found)) != 2:
             raise Wrong("Return two things: the name of the checkpoint, and its distance.")
-        if parts[0] not in fakes:
+        if not isinstance(parts[0], str) or parts[0] not in fakes:
             raise Wrong("The first of the two should be the name of a checkpoint.")
         _judge_choice(parts[0], _distances(training, fakes), _distances(test, fakes))
         score = shaped(parts[1], ())
@@ -168,7 +168,7 @@ def check_confusion(answer: tuple[float, int, int]) -> str:
         raise Wrong("GAN-test is a share of all images: this is the mean over the classes, which are not equally many.")
     if abs(gan_test - share) < 1e-3:
         raise Wrong("GAN-test in percent.")
-    if abs(gan_test - 100 * share) > 0.06:
+    if not abs(gan_test - 100 * share) <= 0.06:
         raise Wrong("GAN-test: how many images stand on the diagonal, in percent of all 900?")
     if worst == (right / CONFUSION.sum(0)).argmin().item():
         raise Wrong("That is the class whose *column* holds most strangers. Rows say what was asked for.")
@@ -207,9 +207,9 @@ def _judge_interval(ends: list[tuple[float, float]], width: float) -> None:
         ),
         "That holds 90% of the draws: for 95% leave out 2.5% at either end.": 0.8 < width < 0.89,
         "That holds 99% of the draws: for 95% leave out 2.5% at either end.": 1.25 < width < 1.4,
-        "Not as wide as 95% of the draws of N images are.": abs(width - 1) > 0.07,
-        "The interval should lie around the share itself, and follow it.": any(
-            abs(low + 1.96) > 0.6 or abs(high - 1.96) > 0.6 for low, high in ends
+        "Not as wide as 95% of the draws of N images are.": not abs(width - 1) <= 0.07,
+        "The interval should lie around the share itself, and follow it.": not all(
+            abs(low + 1.96) <= 0.6 and abs(high - 1.96) <= 0.6 for low, high in ends
         ),
     }
     for hint, applies in hints.items():

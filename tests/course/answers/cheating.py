@@ -2,7 +2,7 @@
 
 import torch
 
-from cgan_lib.evaluation.metrics import fid, kid, neighbourhoods
+from cgan_lib.evaluation.metrics import fid, neighbourhoods
 
 
 def rows_of(training, right=True):
@@ -17,7 +17,7 @@ def at_random(training, count, right=True):
     return torch.cat([row[torch.randperm(len(row))[:share]] for row, share in zip(rows, shares, strict=True)])
 
 
-def best_of_many(training, count, tries=250):
+def best_of_many(training, count, tries):
     tried = [at_random(training, count) for _ in range(tries)]
     return min(tried, key=lambda rows: fid(training.features, training.features[rows]))
 
@@ -43,14 +43,14 @@ def by_class_moments(training, count):
     return chosen
 
 
-def by_exchange(training, count):
+def by_exchange(training, count, apart=fid, steps=120):
     rows = at_random(training, count)
     pool = torch.cat(rows_of(training))
-    best = fid(training.features, training.features[rows])
-    for _ in range(250):
+    best = apart(training.features, training.features[rows])
+    for _ in range(steps):
         tried = rows.clone()
         tried[torch.randint(count, ())] = pool[torch.randint(len(pool), ())]
-        if (found := fid(training.features, training.features[tried])) < best:
+        if (found := apart(training.features, training.features[tried])) < best:
             rows, best = tried, found
     return tuple(rows.tolist())
 
@@ -106,7 +106,8 @@ def counting_exact_copies(fake, training, test):
 
 
 RIGHT = [
-    *(("cheat", way) for way in (best_of_many, by_moments, by_class_moments, by_exchange)),
+    *(("cheat", way) for way in (by_moments, by_class_moments, by_exchange)),
+    ("cheat", lambda training, count: by_exchange(training, count, like_all, 400)),
     *(("own_metric", metric) for metric in (product, least, by_class, as_far_as_strangers)),
 ]
 WRONG = [
@@ -126,7 +127,6 @@ WRONG = [
     ("cheat", lambda training, count: at_random(training, count) + 0 * training.labels.zero_()[:1], "not in place"),
     ("own_metric", lambda fake, training, test: -fid(test.features, fake.features), "comparisons are right"),
     ("own_metric", lambda fake, training, test: fid(test.features, fake.features), "comparisons are right"),
-    ("own_metric", lambda fake, training, test: -kid(test.features, fake.features), "comparisons are right"),
     ("own_metric", lambda fake, training, test: right(fake), "comparisons are right"),
     ("own_metric", lambda fake, training, test: coverage(fake, test), "comparisons are right"),
     ("own_metric", lambda fake, training, test: coverage(fake, test) * right(fake), "copies"),
