@@ -9,11 +9,13 @@ ROOT = Path(__file__).parent
 # Whole files go to the processes of `--numprocesses` in this order: the dearest first, lest one idle at the end
 DEAREST = (
     "tests/test_docs.py",
+    "tests/runs/test_resume.py",
     "notebooks/04_measuring_gans.ipynb",
+    "tests/runs/test_best.py",
     "tests/browser/test_studio.py",
     "notebooks/02_dcgan64_instancenorm.ipynb",
-    "notebooks/01_bce_cgan.ipynb",
     "notebooks/03_projection_hinge.ipynb",
+    "notebooks/01_bce_cgan.ipynb",
     "notebooks/06_latent_studio.ipynb",
     "notebooks/07_serving_and_sharing.ipynb",
     "tests/package/test_wheel.py",
@@ -22,7 +24,10 @@ DEAREST = (
     "tests/browser/test_jupyterlab.py",
     "tests/browser/test_accessibility.py",
     "tests/browser/test_site.py",
+    "tests/runs/test_train.py",
     "tests/notebooks/test_kernel.py",
+    "tests/test_training.py",
+    "tests/contracts/test_registries.py",
 )
 _home = tempfile.TemporaryDirectory(prefix="cgan-tests-")
 
