@@ -165,6 +165,11 @@ def copied_one_by_one(fakes, training, test):
     return sum(nearest(x[None], training).item() < bound for x in fakes) / len(fakes)
 
 
+def copied_by_counting(fakes, training, test):
+    farther = nearest(test, training)[None] > nearest(fakes, training)[:, None]  # (fakes, test)
+    return (farther.float().mean(1) >= 0.95).float().mean()
+
+
 RIGHT = [
     *(("two_sets", way) for way in (two_sets, two_sets_in_one_batch, two_sets_one_by_one)),
     ("two_sets", lambda network, real, fake: [network.eval()(x) for x in (real.float() / 255 * 2 - 1, fake)]),
@@ -180,7 +185,8 @@ RIGHT = [
     ("confusion", (100 * CONFUSION.diag().sum() / CONFUSION.sum(), torch.tensor(3), torch.tensor(2))),
     *(("interval", way) for way in (interval, interval_by_numpy, interval_by_loop, interval_by_deviation)),
     ("interval", lambda hits: torch.tensor(interval(hits.double(), 3000))),
-    *(("copied", way) for way in (copied, copied_by_numpy, copied_by_squares, copied_one_by_one)),
+    ("copied", lambda f, x, t: (nearest(f, x) < nearest(t, x).sort().values[len(t) // 20]).float().mean()),
+    *(("copied", way) for way in (copied, copied_by_numpy, copied_by_squares, copied_one_by_one, copied_by_counting)),
 ]
 WRONG = [
     ("two_sets", lambda network, real, fake: (network(real / 255), network(fake)), "in training mode"),
