@@ -27,7 +27,7 @@ def check_up_block(answer: Maker) -> str:
         _check_learned(block, x)
         _check_norm(block, x, c_out)
         biased = biased or any(layer.bias is not None for layer in _convolutions(block))
-    _check_place(_made(answer, 4, 2))
+    _check_place(_made(answer, 4, 8))
     if biased:
         return (
             "The norm takes the convolution's bias away again: with bias=False there would be fewer weights to learn."
@@ -45,7 +45,7 @@ def check_doubling(answer: Maker) -> str:
         if not close(none - perform(layer, -2 * x), 2 * (maps - none)):
             raise Wrong("Only the doubling, a sum of products: no norm, ReLU or tanh yet.")
         _check_even(layer, c_in)
-    _check_place(_made(answer, 4, 2))
+    _check_place(_made(answer, 4, 8))
     return "Away from the edges, every pixel gets as many contributions as its neighbour."
 
 
