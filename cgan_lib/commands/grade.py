@@ -14,6 +14,7 @@ from cgan_lib.errors import UserError, printable
 from cgan_lib.files import write_atomically
 from cgan_lib.paths import make_folder
 
+PATIENCE, PATIENCE_ALL = 120, 1800  # seconds for a cell: without trainings, and with
 Places = Annotated[
     Positional[list[Path]],
     tyro.conf.arg(metavar="NOTEBOOK", help="notebooks that were handed in, or folders of them"),
@@ -23,7 +24,7 @@ Places = Annotated[
 def command(
     submissions: Places,
     everything: Annotated[bool, tyro.conf.arg(name="all")] = False,
-    seconds: int = 120,
+    seconds: int | None = None,
     csv: Path | None = None,
     force: bool = False,
 ) -> int:
@@ -35,10 +36,12 @@ def command(
 
     Args:
         everything: run each notebook from top to bottom, trainings too, not only what its exercises need
-        seconds: after which a cell is stopped
+        seconds: after which a cell is stopped; default: 120, with --all 1,800
         csv: also write a line for each submission and exercise into this file
         force: write over the file --csv
     """
+    if seconds is None:
+        seconds = PATIENCE_ALL if everything else PATIENCE
     if seconds < 1:
         raise UserError("--seconds must be 1 or more.")
     if csv is not None:

@@ -55,7 +55,7 @@ class Graded:
         return "\n".join([*lines, f"total: {self.total()}"])
 
 
-def grade(path: Path, everything: bool = False, seconds: int = 120) -> Graded:
+def grade(path: Path, everything: bool, seconds: int) -> Graded:
     """Run the checks of a notebook on what it holds, each cell with a limit of so many `seconds`.
 
     Of the other cells only imports, definitions and assignments that an exercise needs are run, and nothing that

@@ -220,7 +220,12 @@ def test_submissions_are_graded_in_processes_of_their_own(tmp_path, capsys, cont
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [("grade nowhere", "is not there"), ("grade", "nothing to grade"), ("grade . --csv marks.txt", "must end in .csv")],
+    [
+        ("grade nowhere", "is not there"),
+        ("grade", "nothing to grade"),
+        ("grade . --csv marks.txt", "must end in .csv"),
+        ("grade . --seconds 0", "must be 1 or more"),
+    ],
 )
 def test_what_cannot_be_graded_is_a_line_and_code_2(line, said, capsys):
     assert main(line.split()) == 2
