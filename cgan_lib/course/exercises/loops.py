@@ -1,8 +1,7 @@
 """Notebook 01: the loop around the steps of a training, and what it is fed with."""
 
 import time
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -50,11 +49,11 @@ def check_training_loop(answer: Callable[..., list]) -> str:
     short = [*_batches(7, 4)]
     _check_loop(answer, short, 5, 4, 5.0)
     many = [*_batches(400, 12)]
-    record, begun = _check_loop(answer, many, 8, 12, SOON)
+    record, took = _check_loop(answer, many, 8, 12, SOON)
     late = sum(at - record.times[0] > SOON for at in record.times[::2])
     if late > LATE:
         raise Wrong("It went on when the seconds were over: look at time.perf_counter() in every step.")
-    if time.perf_counter() - begun < SOON:
+    if took < SOON:
         raise Wrong("It stopped before the seconds were over.")
     return "This is all that training is: two steps, over and over."
 
@@ -78,11 +77,12 @@ def _check_loop(
         num_classes=num_classes,
         seconds=seconds,
     )
+    took = time.perf_counter() - begun
     _check_order(record, batches, whole=len(batches) < 10)
     _check_latents(record, latent_dim)
     _check_labels(record, num_classes)
     _check_losses(losses, record)
-    return record, begun
+    return record, took
 
 
 def _check_order(record: _Recorder, batches: list, whole: bool) -> None:
@@ -119,6 +119,8 @@ def _check_labels(record: _Recorder, num_classes: int) -> None:
     for labels, z in zip(record.labels, record.latents, strict=True):
         if labels.is_floating_point() or tuple(labels.shape) != (len(z),):
             raise Wrong("fake_labels are whole numbers, one for each z: torch.randint(num_classes, (len(real),)).")
+    if all(torch.equal(labels, own) for labels, (_, own) in zip(record.labels[::2], record.reals, strict=True)):
+        raise Wrong("These are the labels of the reals: the fakes get others, drawn at random.")
     for labels in (torch.cat(record.labels[::2]), torch.cat(record.labels[1::2])):
         if labels.min() < 0 or labels.max() >= num_classes:
             raise Wrong(f"There are {num_classes} classes, so labels run from 0 to {num_classes - 1}.")
@@ -149,7 +151,7 @@ def check_mended_batches(answer: Callable[..., Iterator]) -> str:
         labels = images.flatten(1).sum(1).long() % 1000  # a label can be told from its image
         _check_epoch(_epoch(answer, images, labels, batch_size), images, batch_size)
     images, labels = torch.arange(200, dtype=torch.uint8)[:, None, None, None].repeat(1, 1, 2, 2), torch.arange(200)
-    orders = [torch.cat([numbers(batch[1]) for batch in _epoch(answer, images, labels, 50)]) for _ in "ab"]
+    orders = [torch.cat([own for _, own in _epoch(answer, images, labels, 50)]) for _ in "ab"]
     if torch.equal(orders[0], labels):
         raise Wrong("The pairs are right, but they come in the order of the file: shuffle.")
     if torch.equal(*orders):
@@ -159,21 +161,23 @@ def check_mended_batches(answer: Callable[..., Iterator]) -> str:
     return "One order for both: whatever picks the images must pick the labels."
 
 
-def _epoch(answer: Any, images: Tensor, labels: Tensor, batch_size: int) -> list:
+def _epoch(answer: Any, images: Tensor, labels: Tensor, batch_size: int) -> list[tuple[Tensor, Tensor]]:
     given = images.clone(), labels.clone()
     batches = by_name(answer, images=given[0], labels=given[1], batch_size=batch_size)
-    if batches is None:
-        raise Wrong("The function gives no batches: keep yield.")
+    if not isinstance(batches, Iterable) or not (batches := [*batches]):
+        raise Wrong("The function gives no batches: keep yield, or return a list.")
     if not torch.equal(given[0], images) or not torch.equal(given[1], labels):
         raise Wrong(CHANGED)
-    found = [*islice(batches, len(images) + 1)]
-    if any(not isinstance(batch, (tuple, list)) or len(batch) != 2 for batch in found):
+    if any(not isinstance(batch, (tuple, list)) or len(batch) != 2 for batch in batches):
         raise Wrong("Each batch is a pair: images and labels.")
-    return found
+    pairs = [(numbers(reals), numbers(own)) for reals, own in batches]
+    if any(reals.ndim != 4 or own.ndim != 1 for reals, own in pairs):
+        raise Wrong("Each batch is a pair: images (B, 1, H, W) and labels (B,).")
+    return pairs
 
 
-def _check_epoch(batches: list, images: Tensor, batch_size: int) -> None:
-    reals, labels = ([numbers(batch[part]) for batch in batches] for part in (0, 1))
+def _check_epoch(batches: list[tuple[Tensor, Tensor]], images: Tensor, batch_size: int) -> None:
+    reals, labels = zip(*batches, strict=True)
     sizes = [len(real) for real in reals]
     if any(len(real) != len(label) for real, label in zip(reals, labels, strict=True)):
         raise Wrong("As many labels as images, in each batch.")

@@ -82,7 +82,7 @@ def all_d_first(discriminator_step, generator_step, batches, latent_dim, num_cla
 
 
 def too_early(discriminator_step, generator_step, batches, latent_dim, num_classes, seconds):
-    first = itertools.islice(batches, 10)
+    first = itertools.islice(batches, 7)
     return by_hand.training_loop(discriminator_step, generator_step, first, latent_dim, num_classes, seconds)
 
 
@@ -299,7 +299,6 @@ RIGHT = [
     ("training_loop", loop()),
     ("training_loop", by_next),
     ("training_loop", other_names),
-    ("training_loop", loop(labels=lambda real, k, own: own)),
     ("mended_batches", batches),
     ("mended_batches", batches_as_list),
     ("mended_batches", batches_shuffled_before),
@@ -338,6 +337,7 @@ WRONG = [
     ("training_loop", loop(labels=lambda real, k, own: torch.randint(10, (len(real),))), "0 to 3"),
     ("training_loop", loop(labels=lambda real, k, own: torch.randint(k - 1, (len(real),))), "hardly ever"),
     ("training_loop", loop(labels=lambda real, k, own: torch.zeros_like(own)), "hardly ever"),
+    ("training_loop", loop(labels=lambda real, k, own: own), "labels of the reals"),
     ("training_loop", loop(labels=lambda real, k, own: torch.rand(len(real)) * k), "whole numbers"),
     ("training_loop", loop(pair=lambda d, g: (g.item(), d.item())), "D's loss comes first"),
     ("training_loop", loop(pair=lambda d, g: (d.item(), d.item())), "what the two steps returned"),
@@ -357,6 +357,10 @@ WRONG = [
     ("mended_batches", sorts_in_place, "not in place"),
     ("mended_batches", lambda images, labels, n: batches(images, labels, 5), "batch_size images"),
     ("mended_batches", lambda images, labels, n: [to_unit(images)], "a pair"),
+    ("mended_batches", lambda images, labels, n: [(to_unit(images), torch.zeros(()))], "labels (B,)"),
+    ("mended_batches", lambda images, labels, n: [*batches(images, labels, n)][:0], "no batches"),
+    ("mended_batches", lambda images, labels, n: len(labels), "no batches"),
+    ("mended_batches", lambda images, labels, n: ((x, y[:1]) for x, y in batches(images, labels, n)), "As many labels"),
     ("mended_samples", broken.careless_samples, "still in train()"),
     ("mended_samples", sampling("train"), "still in train()"),
     ("mended_samples", sampling("eval", after="train"), "came in eval()"),
