@@ -19,14 +19,17 @@ DEAREST = (
     "notebooks/06_latent_studio.ipynb",
     "notebooks/07_serving_and_sharing.ipynb",
     "tests/package/test_wheel.py",
+    "tests/test_cli.py",
     "tests/browser/test_parts.py",
     "tests/browser/test_page.py",
     "tests/browser/test_jupyterlab.py",
     "tests/browser/test_accessibility.py",
+    "tests/service/test_server.py",
     "tests/browser/test_site.py",
     "tests/runs/test_train.py",
     "tests/notebooks/test_kernel.py",
     "tests/test_training.py",
+    "tests/weights/test_weights.py",
     "tests/contracts/test_registries.py",
 )
 _home = tempfile.TemporaryDirectory(prefix="cgan-tests-")
