@@ -13,6 +13,15 @@ from cgan_lib.course.toy import CENTRES, LATENT_DIM, MODES, STD, Networks, ring
 from cgan_lib.losses import hinge_d, hinge_g
 
 
+@torch.no_grad()
+def update_average(averaged: nn.Module, generator: nn.Module, step: int, decay: float) -> None:
+    """Move an averaged generator towards the current one; at step t the decay is at most (1 + t) / (10 + t)."""
+    decay = min(decay, (1 + step) / (10 + step))
+    torch._foreach_lerp_([*averaged.parameters()], [*generator.parameters()], 1 - decay)
+    for mine, theirs in zip(averaged.buffers(), generator.buffers(), strict=True):
+        mine.copy_(theirs)
+
+
 @check("03", "debug", difficulty=2, minutes=12)
 def check_average(answer: Callable[[nn.Module, nn.Module, int, float], None]) -> str:
     """A function that moves an averaged generator towards the current one, after a step, with a decay."""
@@ -99,9 +108,7 @@ def train_with(lr: float, lr_d: float, n_dis: int, ema: float, seed: int = 0) ->
             fake = generator(torch.randn(RUNS, BATCH, LATENT_DIM, generator=draws), labels)
             _descend(optimizer_d, hinge_d(discriminator(real, labels), discriminator(fake.detach(), labels)))
         _descend(optimizer_g, hinge_g(discriminator(fake, labels)))
-        with torch.no_grad():
-            decay = min(ema, (1 + step) / (10 + step))
-            torch._foreach_lerp_([*averaged.parameters()], [*generator.parameters()], 1 - decay)
+        update_average(averaged, generator, step, ema)
     labels = (torch.arange(100 * MODES) % MODES).expand(RUNS, -1)
     return averaged(torch.randn(*labels.shape, LATENT_DIM, generator=draws), labels).view(RUNS, 100, MODES, 2)
 
