@@ -20,7 +20,7 @@ from cgan_lib.sampling import generate
 
 MOST_STEPS, MOST_BATCH, ENOUGH_MODES = 2000, 128, 7.0  # of the ring; modes are a mean over its seeds
 RING_SEEDS = 3
-MOST_WEIGHTS, LEAST_READ, LEAST_DIVERSE = 900_000, 85.0, 0.75  # of a generator of one's own
+MOST_WEIGHTS, LEAST_READ, LEAST_DIVERSE = 900_000, 95.0, 0.8  # of a generator of one's own
 COUNT = 300  # images that it is judged by
 REAL_SPREAD = {"mnist": 26.6, "digits": 27.9}  # mean distance of two real test images of a class, in features
 
