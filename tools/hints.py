@@ -11,7 +11,8 @@ from cgan_lib.course import exercises
 from cgan_lib.course.exercises import Exercise
 
 EXERCISES_ROOM = "cgan_lib.course.exercises."
-FEWEST_WORDS = 4  # of a sentence; … is none
+SENTENCE_ENDS = (".", "?", "!", ")")
+FEWEST_WORDS, FEWEST_WORDS_OF_A_PART = 4, 8  # of a sentence, and of what is put into one; … is no word
 
 
 def folded(in_order: Sequence[Exercise]) -> str:
@@ -84,7 +85,7 @@ def _hints(node: ast.AST) -> Iterator[str]:
     praises = isinstance(node, ast.FunctionDef) and node.name.startswith("check_")
     for text in _texts(node, known, praises):
         words = [word for word in text.split() if word.strip("…,.:;")]
-        if len(words) >= FEWEST_WORDS and text[-1] in ".?!)":
+        if len(words) >= (FEWEST_WORDS if text[-1:] in SENTENCE_ENDS else FEWEST_WORDS_OF_A_PART):
             yield text
 
 

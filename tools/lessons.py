@@ -64,6 +64,7 @@ TRAIN = Part(10, "Train with your own steps, TensorBoard beside it; while it run
 STYLE = Part(3, "01: digits on request", ("one_style_ten_digits",))
 CLOSE = Part(7, "`course_status()`; each pair says one thing that surprised it; three questions of the quiz")
 BREAK = Part(15, "Break")
+LAB = ("diagnosis A", "diagnosis B", "diagnosis C", "mended A")
 
 PLANS = {
     "lab": Plan((GAME, START, LOSS, BEST, D_STEP, G_STEP, TRAIN, STYLE, CLOSE), ("modes", "mended_step")),
@@ -79,7 +80,7 @@ PLANS = {
             Part(5, "04: what a score does not see", ("precision", "swapped_labels")),
             BREAK,
             Part(5, "04: pairs compete: fool the scores", ("cheat",)),
-            Part(50, "08: faults hidden in runs; pairs name three of them and mend one"),
+            Part(30, "08: faults hidden in runs; pairs name three of them and mend one", LAB),
             Part(15, "06: play with the sliders; show the strangest digit"),
             CLOSE,
         ),
@@ -131,7 +132,7 @@ PLANS = {
     ),
     "lesson-6": Plan(
         (
-            Part(45, "08: faults hidden in runs; pairs name three of them and mend one"),
+            Part(25, "08: faults hidden in runs; pairs name three of them and mend one", LAB),
             Part(30, "The open tasks of the last weeks, five minutes each: idea, score, what went wrong"),
             Part(15, "The quiz, alone and on paper; then its key, together"),
         ),
