@@ -6,7 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOT_PROSE = re.compile(
     r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)|<code>.*?</code>|\[[^]]*arXiv[^]]*\]", re.DOTALL
 )
@@ -39,7 +40,7 @@ def test_links_into_the_glossary_lead_to_an_entry():
     entries = [line for line in glossary.splitlines() if line.startswith("- ")]
     assert [line for line in entries if not line.startswith('- <a id="')] == []
     anchors = set(re.findall(r'<a id="([^"]+)">', glossary))
-    pages = [*PATHS, *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    pages = [*NOTEBOOKS, *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
     links = {
         (path.name, link) for path in pages for link in re.findall(r"glossary\.md#([\w-]+)", path.read_text("utf-8"))
     }
