@@ -190,6 +190,8 @@ def check_r2(answer: Callable[..., Tensor]) -> str:
     value = run(answer, generator, critic, *rest)
     if not all(parameter.requires_grad for parameter in generator.parameters()):
         raise Wrong("G's weights are frozen for good: detach the fakes, leave G as it is.")
+    if not generator.training:
+        raise Wrong("G was in training mode, and now it is not: leave it as it is.")
     reached = torch.autograd.grad(value.sum(), list(generator.parameters()), allow_unused=True)
     if any(gradient is not None and gradient.any() for gradient in reached):
         raise Wrong("D learns now, and so does G, whom D's penalty is none of: cut the fakes off with detach().")
@@ -234,7 +236,9 @@ def _added(answer: Callable[..., Any], weight: Tensor, asked: list[int], step: i
     if len(asked) > before and number:
         if not isinstance(value, Tensor) or not value.requires_grad:
             raise Wrong(DETACHED)
-        (slope,) = torch.autograd.grad(value, weight)
+        (slope,) = torch.autograd.grad(value, weight, materialize_grads=True)
+        if not slope:
+            raise Wrong(DETACHED)
         if not math.isclose(slope.item() * weight.item(), 2 * number, rel_tol=1e-4):
             raise Wrong("What is added is the penalty times a number: no power, no other function of it.")
     elif number:

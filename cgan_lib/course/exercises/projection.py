@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector
 
 from cgan_lib.course.exercises.comparing import DETACHED, Formula, close, compare
 from cgan_lib.course.exercises.verdict import Wrong, by_name, check, run
@@ -43,6 +44,7 @@ def check_projection_head(answer: Callable[[int, int], nn.Module]) -> str:
             with torch.no_grad():
                 for parameter in head.parameters():
                     parameter.normal_()
+            before = parameters_to_vector(head.parameters())
             compare(
                 head.train(training),
                 cases,
@@ -50,6 +52,8 @@ def check_projection_head(answer: Callable[[int, int], nn.Module]) -> str:
                 _mistakes(parts),
                 "Realness is ψ(features); agreement is ⟨v_y, φ⟩.",
             )
+            if not torch.equal(before, parameters_to_vector(head.parameters())):
+                raise Wrong("Only an optimizer moves the weights; yours move when the head is called.")
         _check_gradients(head, parts, *cases[0])
     return "The label only chooses the row of the embedding, and only that row learns from the image."
 
@@ -81,6 +85,8 @@ def _parts_of(head: nn.Module, feature_dim: int, num_classes: int) -> Head:
         learned = f"ψ has {feature_dim} weights and a bias, the embedding {num_classes} rows of {feature_dim}"
         otherwise = f"For {feature_dim} features and {num_classes} classes {learned}; yours has {sizes}."
         raise Wrong(next((hint for some, hint in hints.items() if sorted(some) == sizes), otherwise))
+    if not all(parameter.requires_grad for parameter in head.parameters()):
+        raise Wrong("All of it is to be learned: leave requires_grad on.")
     bias, weight, embeddings = sorted(head.parameters(), key=torch.numel)
     rows = embeddings if embeddings.shape == (num_classes, feature_dim) else embeddings.T
     return Head(weight.view(-1), bias.view(()), rows)

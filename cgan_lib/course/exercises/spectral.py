@@ -210,6 +210,8 @@ def _estimates(layer: nn.Module, calls: int) -> list[float]:
     for _ in range(calls):
         x = torch.randn(4, weight.shape[1])
         y, plain = shaped(call(layer, x), (4, len(bias))).float(), x @ weight.T
+        if not y.isfinite().all():
+            raise Wrong("There are numbers that are NaN or infinite: is a vector too long, or of length 0?")
         # y as a sum of both: (4·outputs, 2) → its two factors
         terms = torch.stack([plain.flatten(), bias.expand_as(y).flatten()], 1)
         scale, of_bias = torch.linalg.lstsq(terms, y.flatten()[:, None]).solution.flatten()

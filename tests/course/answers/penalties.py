@@ -160,6 +160,7 @@ RIGHT = [
     ("r2", r2),
     ("r2", r2_without_graph_of_g),
     ("r2", with_fakes(r1_by_ones)),
+    ("r2", lambda generator, d, z, y, g: r1(d, generator(z, y), y, g)),  # which cuts off what it is given
     ("r2", with_fakes(r1_one_by_one)),
     ("r2", lambda generator, critic, z, y, g: r1_by_norms(critic, generator(z, y).data, y, g)),
     ("lazy", lazy),
@@ -228,6 +229,7 @@ WRONG = [
     ("r2", with_fakes(with_backward), "backward() adds"),
     ("r2", with_fakes(half_of_the_graph), "cut off"),
     ("r2", freezes_g, "leave G as it is"),
+    ("r2", lambda generator, d, z, y, g: r2(generator.eval(), d, z, y, g), "in training mode"),
     ("r2", lambda g, d, z, y, gamma: r1(d, g(z, y).detach(), y.flip(0), gamma), "at the fakes"),
     ("r2", lambda g, d, z, y, gamma: r1(d, g(torch.zeros_like(z), y), y, gamma), "at the fakes"),
     ("lazy", lambda penalty, step, every: 0.0 if step % every else penalty(), "By which factor"),
@@ -241,6 +243,7 @@ WRONG = [
     ("lazy", lambda penalty, step, every: lazy(penalty, step, 4), "should add as much"),
     ("lazy", one_at_a_time, "should add as much"),
     ("lazy", lambda penalty, step, every: float(lazy(penalty, step, every)), "no gradient"),
+    ("lazy", lambda p, step, every: torch.tensor(float(lazy(p, step, every)), requires_grad=True), "no gradient"),
     (
         "lazy",
         lambda penalty, step, every: None if (step + 1) % every else lazy(penalty, step, every),

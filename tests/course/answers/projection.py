@@ -74,6 +74,18 @@ class NoBias(ProjectionHead):
         self.linear = nn.Linear(feature_dim, 1, bias=False)
 
 
+class Frozen(ProjectionHead):
+    def __init__(self, feature_dim, num_classes):
+        super().__init__(feature_dim, num_classes)
+        self.class_embedding.requires_grad_(False)
+
+
+class Renormalised(ProjectionHead):
+    def __init__(self, feature_dim, num_classes):
+        super().__init__(feature_dim, num_classes)
+        self.class_embedding = nn.Embedding(num_classes, feature_dim, max_norm=1.0)
+
+
 class InAList(nn.Module):
     def __init__(self, feature_dim, num_classes):
         super().__init__()
@@ -242,6 +254,8 @@ WRONG = [
     ("projection_head", PerClassBias, "and no bias"),
     ("projection_head", TenAlways, "Not 10 classes"),
     ("projection_head", NoBias, "with a bias"),
+    ("projection_head", Frozen, "requires_grad on"),
+    ("projection_head", Renormalised, "Only an optimizer"),
     ("projection_head", InAList, "nothing to learn"),
     ("projection_head", RealnessOnly, "embedding of the classes is missing"),
     ("projection_head", ForgotSuper, "raised AttributeError"),

@@ -211,6 +211,15 @@ def sigma_squared(self, x):
     return F.linear(x, self.weight / (self.weight @ v).square().sum(), self.bias)
 
 
+def without_lengths(self, x):
+    with torch.no_grad():
+        u = self.weight @ self.v
+        v = self.weight.T @ u
+        if self.training:
+            self.v.copy_(v)
+    return F.linear(x, self.weight / (u @ self.weight @ v), self.bias)
+
+
 def weight_overwritten(self, x):
     u, v = turned(self.weight.detach(), self.v)
     self.v.copy_(v)
@@ -352,6 +361,7 @@ WRONG = [
     ("spectral_layer", spectral(bias_divided), "not the bias"),
     ("spectral_layer", spectral(bias_left_out), "bias is left out"),
     ("spectral_layer", spectral(sigma_squared), "stretch by 1"),
+    ("spectral_layer", spectral(without_lengths), "NaN or infinite"),
     ("spectral_layer", spectral(weight_overwritten), "raw weight is kept"),
     ("spectral_layer", spectral(also_in_evaluation), "a call leaves the vector"),
     ("spectral_layer", spectral(raw_in_evaluation), "too, the weight is divided"),
