@@ -38,7 +38,7 @@ def check_ring_setting(answer: toy.Setting) -> str:
             f"Modes covered, {RING_SEEDS} seeds: {modes}; {mean:.1f} on average, {ENOUGH_MODES:.0f} are wanted. "
             "Who of the two has to wait for the other?"
         )
-    return f"Modes covered, {RING_SEEDS} seeds: {modes}. It is no matter how slow D is, but how slow beside G."
+    return f"Modes covered, {RING_SEEDS} seeds: {modes}. It matters how slow D is beside G, not how slow."
 
 
 def _check_rules(setting: toy.Setting) -> None:
