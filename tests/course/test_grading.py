@@ -173,10 +173,11 @@ def test_notebooks_are_found_in_folders(tmp_path):
 # --- all of it
 
 
-def test_submissions_are_graded_in_processes_of_their_own(tmp_path, capsys, contents):
+def test_submissions_are_graded_in_processes_of_their_own(tmp_path, monkeypatch, capsys, contents):
     """One cell that never ends, one that ends its process, one that needs a training, one right, one wrong."""
     folder = tmp_path / "handed in"
     folder.mkdir()
+    monkeypatch.chdir(folder)
     notebook(
         folder / "01_eve.ipynb",
         f"import torch.nn.functional as F\n{IMPORT}",
@@ -184,7 +185,7 @@ def test_submissions_are_graded_in_processes_of_their_own(tmp_path, capsys, cont
         "open('made.txt', 'w').close()\nwhile True: pass\nexercises.check_modes(3)",
         "import os\nos._exit(0)\nexercises.check_divergence(3)",
         "def loss(x):\n    return F.softplus(-x).mean()\nexercises.check_nonsaturating(loss)",
-        "exercises.check_nonsaturating(...)",
+        "from cgan_lib.paths import home\n(home() / 'logs').mkdir()\nexercises.check_nonsaturating(...)",
         "exercises.check_wasserstein(lambda a, b: run.step)",
         "lost = no_name\n",
         "exercises.check_best_discriminator(lost)",
@@ -216,6 +217,7 @@ def test_submissions_are_graded_in_processes_of_their_own(tmp_path, capsys, cont
     assert f"total: 1 of {len(rows)} exercises, {points} of " in printed.out
     assert rows["nonsaturating"]["points"] == str(points)
     assert contents(folder) == before
+    assert not (tmp_path / "logs").exists()
 
 
 @pytest.mark.parametrize(
