@@ -184,7 +184,7 @@ def perform(function: Any, *arguments: Any, **named: Any) -> Any:
     try:
         result = function(*arguments, **named)
         result = list(result) if isinstance(result, Iterator) else result  # a function that yields runs only now
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Raised(f"Your answer raised {type(error).__name__}: {error}") from error
     if result is ... or (result is None and not _does_something(function)):
         raise NotAttempted
