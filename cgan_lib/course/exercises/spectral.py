@@ -168,7 +168,7 @@ def check_spectral_layer(answer: Callable[[int, int], nn.Module]) -> str:
     layers = [_spectral(answer, 8, 12, norm=3.0), _spectral(answer, 12, 9, norm=0.5)]
     if all(abs(_estimates(layer, calls=1)[0] - 1) < 2e-3 for layer in layers):
         raise Wrong("σ is right at the first call already: one turn of power iteration a call, from the last vector.")
-    ways = [_estimates(layer, calls=120) for layer in layers]
+    ways = [_estimates(layer, calls=80) for layer in layers]
     for layer, way in zip(layers, ways, strict=True):
         _check_converges(way)
         _check_slopes(layer)

@@ -144,7 +144,6 @@ WRONG = [
     ("average", of_pytorch, "have not moved"),
     ("average", nn.Linear(2, 2), "raised TypeError"),
     ("rates", {"lr": 2e-3, "lr_d": 2e-3, "n_dis": 1, "ema": 0.0}, "throw G about"),
-    ("rates", {"lr": 2e-4, "lr_d": 2e-4, "n_dis": 1, "ema": 0.98}, "still on its way"),
     ("rates", {"lr": -2e-3, "lr_d": 2e-3, "n_dis": 1, "ema": 0.98}, "more than 0"),
     ("rates", {"lr": 2e-3, "lr_d": 2e-3, "n_dis": 1, "ema": 1.0}, "below 1"),
     ("rates", {"lr": 2e-3, "lr_d": 2e-3, "n_dis": 1.5, "ema": 0.9}, "whole number"),
