@@ -10,8 +10,8 @@ from torch import Tensor
 from cgan_lib.course.exercises.comparing import close, distance, numbers, shaped
 from cgan_lib.course.exercises.verdict import CHANGED, Wrong, by_name, check
 
-SOON = 0.25  # seconds that a loop is given here
-PAUSE = 0.002  # seconds of a step here
+SOON = 0.15  # seconds that a loop is given here
+PAUSE = 0.001  # seconds of a step here
 LATE = 2  # steps that may begin after the time is over: the clock is read once a step
 
 
