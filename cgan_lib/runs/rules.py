@@ -17,6 +17,7 @@ class Log:
     """Curves by name, with what rules ask of them."""
 
     def __init__(self, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]):
+        self.step = max((int(steps[-1]) for steps, _ in curves.values() if len(steps)), default=0)
         self.curves = {name.removeprefix("vitals/"): np.asarray(values) for name, (_, values) in curves.items()}
 
     def __contains__(self, name: str) -> bool:
@@ -48,6 +49,8 @@ class Rule(NamedTuple):
     tells: Callable[[Log], str]
     """the reason, with its numbers; empty when this is not the cause"""
     advice: str
+    infers: bool = False
+    """from what came out, so that it takes a run that has settled: a first step is always a large one"""
 
 
 # Threshold                  healthy runs show          runs with the fault show
@@ -64,7 +67,7 @@ LOUD = 2.0  #                below 1                    7
 DEAF = 0.3  #                0.8                        0.05
 COPIES = 0.7  #              1.0                        0.4
 SELDOM_FOOLED = 0.15  #      0.24                       0
-OUTPACING = 3.0  #           0.5                        5
+NEVER_FOOLED, SURE = 0.02, 0.97  #  0.24, 0.80          0.00, 1.00
 OUTPACED = 0.1  #            0.5                        0.03
 FOOLED = 0.2  #              0.8                        0.02
 BIG_STEP = 0.036  #          0.025                      0.050
@@ -153,9 +156,10 @@ def _pace(log: Log) -> float:
 
 
 def _strong_discriminator(log: Log) -> str:
-    pace, sure = _pace(log), log.late("separated")
+    fooled, real = log.late("probability/D(G(z))"), log.late("probability/D(x)")
     return _if(
-        pace > OUTPACING, f"D moves {pace:.1f} times as fast as G, and tells {100 * sure:.0f}% of reals from fakes"
+        fooled < NEVER_FOOLED and real > SURE,
+        f"D is sure of everything: D(x) is {real:.3f} and D(G(z)) {fooled:.3f}, for good",
     )
 
 
@@ -216,20 +220,34 @@ RULES: dict[str, Rule] = {
     "loud_labels": Rule(
         ("label_moves", "z_moves"), _loud_labels, "Begin with small embeddings: a standard deviation of 0.35, say."
     ),
-    "few_images": Rule(("nearest",), _few_images, "Train on more images, or stop earlier: these are being copied."),
+    "few_images": Rule(
+        ("nearest",), _few_images, "Train on more images, or stop earlier: these are being copied.", infers=True
+    ),
     "minimax": Rule(
-        ("loss/G", "probability/D(G(z))"), _minimax, "Take the non-saturating loss: it pulls where D is sure."
+        ("loss/G", "probability/D(G(z))"),
+        _minimax,
+        "Take the non-saturating loss: it pulls where D is sure.",
+        infers=True,
     ),
     "strong_discriminator": Rule(
-        ("separated", "step_size/G", "step_size/D"), _strong_discriminator, "Lower D's rate, or its number of steps."
+        ("probability/D(x)", "probability/D(G(z))"),
+        _strong_discriminator,
+        "Lower D's rate, or its number of steps.",
+        infers=True,
     ),
     "weak_discriminator": Rule(
-        ("separated", "step_size/G", "step_size/D"), _weak_discriminator, "Raise D's rate, or its number of steps."
+        ("separated", "step_size/G", "step_size/D"),
+        _weak_discriminator,
+        "Raise D's rate, or its number of steps.",
+        infers=True,
     ),
-    "high_rate": Rule(("step_size/G", "step_size/D"), _high_rate, "Lower the learning rates, ten times to begin with."),
+    "high_rate": Rule(
+        ("step_size/G", "step_size/D"), _high_rate, "Lower the learning rates, ten times to begin with.", infers=True
+    ),
     "shuffled_labels": Rule(
         ("label_drop", "label_change", "label_moves", "z_moves"),
         _shuffled_labels,
         "Check that images and labels are in one order: show ten reals with the labels that D is given.",
+        infers=True,
     ),
 }
