@@ -2,7 +2,7 @@
 
 The rules are asked in order: first those that look at a cause directly (what the optimisers were given, what the
 discriminator was shown), then those that infer it from what came out. A threshold lies between what healthy runs and
-runs with the fault show; both stand beside it, as measured in the lab of notebook 08, seeds 0 to 2.
+runs with the fault show; both stand beside it, as measured in the lab of notebook 08 and in young runs of the recipes.
 """
 
 from collections.abc import Callable, Mapping
@@ -172,11 +172,9 @@ def _weak_discriminator(log: Log) -> str:
 
 
 def _high_rate(log: Log) -> str:
-    sizes = {name: float(np.median(log.all(f"step_size/{name}"))) for name in "GD"}
-    name = max(sizes, key=lambda name: sizes[name])
-    return _if(
-        sizes[name] > BIG_STEP, f"a step moves the weights of {name} by {100 * sizes[name]:.1f}% of their length"
-    )
+    # of G alone: where a penalty comes every few steps, those of D are large at these steps in healthy runs, too
+    size = float(np.median(log.all("step_size/G")))
+    return _if(size > BIG_STEP, f"a step moves the weights of G by {100 * size:.1f}% of their length")
 
 
 def _shuffled_labels(log: Log) -> str:
@@ -241,9 +239,7 @@ RULES: dict[str, Rule] = {
         "Raise D's rate, or its number of steps.",
         infers=True,
     ),
-    "high_rate": Rule(
-        ("step_size/G", "step_size/D"), _high_rate, "Lower the learning rates, ten times to begin with.", infers=True
-    ),
+    "high_rate": Rule(("step_size/G",), _high_rate, "Lower the learning rates, ten times to begin with.", infers=True),
     "shuffled_labels": Rule(
         ("label_drop", "label_change", "label_moves", "z_moves"),
         _shuffled_labels,
