@@ -63,15 +63,16 @@ TOGETHER = 1.5  #            0 (no BatchNorm) or 1      2
 SAME_LATENTS = 0.5  #        0                          1
 DIFFERS = 0.005  #           0                          0.05
 LAG = 0.1  #                 0                          1.9
-LOUD = 2.0  #                below 1                    7
+LOUD = 2.0  #                below 1                    5 to 7
 DEAF = 0.3  #                0.8                        0.05
-COPIES = 0.7  #              1.0                        0.4
-SELDOM_FOOLED = 0.15  #      0.24                       0
-NEVER_FOOLED, SURE = 0.02, 0.97  #  0.24, 0.80          0.00, 1.00
-OUTPACED = 0.1  #            0.5                        0.03
+COPIES = 0.7  #              0.9 to 1.6                 0.3 to 0.4
+SELDOM_FOOLED = 0.15  #      0.24                       0 to 0.08
+HOPELESS = 12.0  #           2 to 9                     15 to 300
+OUTPACED = 0.1  #            0.1 to 2                   0.02
 FOOLED = 0.2  #              0.8                        0.02
-BIG_STEP = 0.036  #          0.025                      0.050
-RIGHT_PAIRS = 0.5  #         0.9                        0.2
+BIG_STEP = 0.039  #          0.01 to 0.04               0.041 to 0.050
+FEWER_KINDS = 0.75  #        0.9 (0.3 with small steps) 0.3 to 0.5
+RIGHT_PAIRS = 0.5  #         0.9 (0.3 in young runs)    0.1 to 0.3
 UNHEARD = 0.5  #             1                          0.2
 
 
@@ -156,10 +157,10 @@ def _pace(log: Log) -> float:
 
 
 def _strong_discriminator(log: Log) -> str:
-    fooled, real = log.late("probability/D(G(z))"), log.late("probability/D(x)")
+    loss, fooled = log.late("loss/G"), log.late("probability/D(G(z))")
     return _if(
-        fooled < NEVER_FOOLED and real > SURE,
-        f"D is sure of everything: D(x) is {real:.3f} and D(G(z)) {fooled:.3f}, for good",
+        loss > HOPELESS and fooled < SELDOM_FOOLED,
+        f"D is sure of every fake: D(G(z)) is {fooled:.2f} for good, and G's loss {loss:.0f}",
     )
 
 
@@ -174,7 +175,12 @@ def _weak_discriminator(log: Log) -> str:
 def _high_rate(log: Log) -> str:
     # of G alone: where a penalty comes every few steps, those of D are large at these steps in healthy runs, too
     size = float(np.median(log.all("step_size/G")))
-    return _if(size > BIG_STEP, f"a step moves the weights of G by {100 * size:.1f}% of their length")
+    share = log.late("z_moves") / max(log.late("label_moves"), TINY)
+    return _if(
+        size > BIG_STEP and share < FEWER_KINDS,
+        f"a step moves the weights of G by {100 * size:.1f}% of their length, and z moves an image {share:.2f} times "
+        "as far as a label",
+    )
 
 
 def _shuffled_labels(log: Log) -> str:
@@ -228,7 +234,7 @@ RULES: dict[str, Rule] = {
         infers=True,
     ),
     "strong_discriminator": Rule(
-        ("probability/D(x)", "probability/D(G(z))"),
+        ("loss/G", "probability/D(G(z))"),
         _strong_discriminator,
         "Lower D's rate, or its number of steps.",
         infers=True,
@@ -239,7 +245,12 @@ RULES: dict[str, Rule] = {
         "Raise D's rate, or its number of steps.",
         infers=True,
     ),
-    "high_rate": Rule(("step_size/G",), _high_rate, "Lower the learning rates, ten times to begin with.", infers=True),
+    "high_rate": Rule(
+        ("step_size/G", "z_moves", "label_moves"),
+        _high_rate,
+        "Lower the learning rates, ten times to begin with.",
+        infers=True,
+    ),
     "shuffled_labels": Rule(
         ("label_drop", "label_change", "label_moves", "z_moves"),
         _shuffled_labels,

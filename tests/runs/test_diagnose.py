@@ -50,14 +50,17 @@ FAULTY = {
         {"probability/D(G(z))": rules.SELDOM_FOOLED * 1.01},
     ),
     "strong_discriminator": (
-        {"probability/D(x)": rules.SURE + 0.001, "probability/D(G(z))": rules.NEVER_FOOLED * 0.9},
-        {"probability/D(x)": rules.SURE},
+        {"loss/G": rules.HOPELESS * 1.1, "probability/D(G(z))": rules.SELDOM_FOOLED * 0.9},
+        {"loss/G": rules.HOPELESS},
     ),
     "weak_discriminator": (
         {"step_size/D": 0.019 * rules.OUTPACED, "step_size/G": 0.02, "separated": 0.1},
         {"separated": rules.FOOLED},
     ),
-    "high_rate": ({"step_size/G": rules.BIG_STEP * 1.01}, {"step_size/G": rules.BIG_STEP}),
+    "high_rate": (
+        {"step_size/G": rules.BIG_STEP * 1.01, "z_moves": 0.1, "label_moves": 0.101 / rules.FEWER_KINDS},
+        {"label_moves": 0.099 / rules.FEWER_KINDS},
+    ),
     "shuffled_labels": (
         {"label_drop": 0.1, "label_change": 1.0, "z_moves": 0.3, "label_moves": 0.05},
         {"label_drop": rules.RIGHT_PAIRS},
