@@ -26,13 +26,15 @@ def update_average(averaged: nn.Module, generator: nn.Module, step: int, decay: 
 def check_average(answer: Callable[[nn.Module, nn.Module, int, float], None]) -> str:
     """A function that moves an averaged generator towards the current one, after a step, with a decay."""
     generator = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2)))
-    averaged = copy.deepcopy(generator).requires_grad_(False)
+    averaged = copy.deepcopy(generator).requires_grad_(False).eval()
     for step in (5, 6, 0, 3, 5000, 5001):
         _move(generator)
         before, current = copy.deepcopy(averaged), copy.deepcopy(generator)
         perform(answer, averaged, generator, step, 0.8)
         if any(not torch.equal(x, y) for x, y in zip(_numbers(generator), _numbers(current), strict=True)):
             raise Wrong("Training goes on with the current generator: leave it as it is.")
+        if averaged.training or not generator.training:
+            raise Wrong("The average was in evaluation mode, the generator in training mode: leave both as they are.")
         _check_weights(averaged, before, generator, step)
         for mine, old, theirs in zip(averaged.buffers(), before.buffers(), generator.buffers(), strict=True):
             if mine.is_floating_point() and not torch.equal(mine, theirs):  # how many batches there were draws nothing
