@@ -1,5 +1,6 @@
 """Notebook 02: InstanceNorm and BatchNorm, by hand."""
 
+import inspect
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cgan_lib.course.exercises.comparing import DETACHED, close, compare, numbers, shaped, slopes
-from cgan_lib.course.exercises.verdict import CHANGED, Wrong, by_name, call, check
+from cgan_lib.course.exercises.verdict import CHANGED, Wrong, by_name, call, check, perform
 
 
 @check("02", "build", difficulty=2, minutes=8)
@@ -35,8 +36,23 @@ def check_instance_norm(answer: Callable[[Tensor], Tensor]) -> str:
     flat = numbers(call(answer, torch.full((2, 3, 4, 4), 0.5)))
     if not flat.abs().max() < 0.1:  # NaN included
         raise Wrong("Right, until a map is all one colour: 0 / 0. Add eps to the variance, under the root.")
+    _check_eps(answer)
     _check_gradient(answer, F.instance_norm)
     return "Every map of every image on its own."
+
+
+def _check_eps(answer: Callable[..., Tensor]) -> None:
+    """`Wrong` unless eps is used, under the root, by a function that can be given one."""
+    try:
+        takes_eps = "eps" in inspect.signature(answer).parameters
+    except (TypeError, ValueError):  # of PyTorch's own
+        return
+    x = _maps(3, 2, 4, 4)
+    if not takes_eps or close(found := numbers(perform(answer, x.clone(), eps=2.0)), F.instance_norm(x, eps=2.0)):
+        return
+    if close(found, F.instance_norm(x)):
+        raise Wrong("Right, but another eps changes nothing: use the one that is given.")
+    raise Wrong("Right, but for eps: it is added to the variance, under the root.")
 
 
 def _check_gradient(norm: Callable[[Tensor], Tensor], right: Callable[[Tensor], Tensor]) -> None:
