@@ -83,9 +83,18 @@ def check_batch_norm(answer: Callable[..., Any]) -> str:
         for training in (True, False):
             given = dict(x=x, running_mean=mean, running_var=variance, training=training, momentum=momentum, eps=eps)
             _check_one(_outcome(answer, given), given)
-    memory = dict(running_mean=torch.zeros(3), running_var=torch.ones(3), training=True, momentum=0.1, eps=1e-5)
-    _check_gradient(lambda x: by_name(answer, x=x, **memory)[0], lambda x: F.batch_norm(x, None, None, training=True))
+    for training in (True, False):
+        _check_gradient_of(answer, training)
     return "While training it looks at the batch and learns; in evaluation it only remembers."
+
+
+def _check_gradient_of(answer: Any, training: bool) -> None:
+    mean, variance = torch.zeros(3), torch.ones(3)
+    memory = dict(running_mean=mean, running_var=variance, training=training, momentum=0.1, eps=1e-5)
+    _check_gradient(
+        lambda x: by_name(answer, x=x, **memory)[0],
+        lambda x: F.batch_norm(x, mean.clone(), variance.clone(), training=training),  # which moves what it is given
+    )
 
 
 def _outcome(answer: Any, given: dict[str, Any]) -> list[Tensor]:

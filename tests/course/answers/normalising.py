@@ -111,6 +111,11 @@ def without_gradient(*given):
         return batch_norm(*given)
 
 
+def detached_in_evaluation(*given):
+    out, *memory = batch_norm(*given)
+    return (out if given[3] else out.detach()), *memory
+
+
 def of_constants(x, mean, variance, eps):
     return divided(x, mean.detach(), variance.detach(), eps)
 
@@ -186,6 +191,7 @@ WRONG = [
     ("batch_norm", by_new_memory, "of the batch in training"),
     ("batch_norm", by_numpy, "no gradient"),
     ("batch_norm", without_gradient, "no gradient"),
+    ("batch_norm", detached_in_evaluation, "no gradient"),
     ("batch_norm", with_other(divided=of_constants), "depend on x"),
     ("batch_norm", in_place, "not in place"),
     ("batch_norm", lambda *given: batch_norm(*given)[0], "three things"),
