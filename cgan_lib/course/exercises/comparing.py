@@ -133,8 +133,10 @@ def check_learning(penalise: Callable[[], Tensor], right: Tensor, critic: nn.Mod
         raise Wrong("The number is right, its gradient by D's weights is not: part of the graph is cut off.")
 
 
-def check_no_backward(network: nn.Module) -> None:
-    """`Wrong` when an answer left something in the `.grad` of the weights."""
+def check_as_before(network: nn.Module) -> None:
+    """`Wrong` when an answer left something in the `.grad` of the weights, or another mode."""
+    if not network.training or not all(parameter.requires_grad for parameter in network.parameters()):
+        raise Wrong("Leave the mode of what you are given, and requires_grad of its weights, as they are.")
     if any(parameter.grad is not None for parameter in network.parameters()):
         raise Wrong("backward() adds to the .grad of the weights: torch.autograd.grad(y, x, y) gives Wᵀ y alone.")
 

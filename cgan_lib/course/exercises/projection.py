@@ -134,4 +134,7 @@ def _check_gradients(head: nn.Module, parts: Head, features: Tensor, labels: Ten
     except RuntimeError as error:
         raise Wrong(DETACHED) from error
     if not all(close(x.to_dense(), y) for x, y in zip(found, expected, strict=True)):
-        raise Wrong("The value is right, but what learns from it is not: no .detach(), no .data, no torch.no_grad().")
+        raise Wrong(
+            "The value is right, but what learns from it is not: no .detach(), .data or torch.no_grad(), and no option "
+            "of nn.Embedding that changes gradients, such as padding_idx."
+        )

@@ -287,6 +287,17 @@ def two_turns(self, x):
     return F.linear(x, self.weight / (u @ self.weight @ v), self.bias)
 
 
+class EverySecond(SpectralLinear):
+    calls = 0
+
+    def forward(self, x):
+        kept, self.calls = self.v.clone(), self.calls + 1
+        result = super().forward(x)
+        if self.calls % 2:
+            self.v = kept
+        return result
+
+
 class Divided(nn.Module):
     """As a parametrisation, with a turn of its own."""
 
@@ -386,6 +397,8 @@ WRONG = [
     ("stretch", lambda layer, x: float("nan"), "length 1 in each turn"),
     ("stretch", lambda layer, x: layer(x), "one number"),
     ("stretch", by_backward, "backward() adds"),
+    ("stretch", lambda layer, x: stretch(layer.eval(), x), "as they are"),
+    ("stretch", lambda layer, x: stretch(layer.requires_grad_(False), x), "as they are"),
     ("stretch", without_bias, "changes what it is given"),
     ("stretch", bias_taken, "changes what it is given"),
     ("spectral_layer", spectral(without_division), "not divided at all"),
@@ -395,6 +408,7 @@ WRONG = [
     ("spectral_layer", spectral(by_frobenius), "the same at all calls"),
     ("spectral_layer", spectral(same_start), "the same at all calls"),
     ("spectral_layer", spectral(two_turns), "here there are 2"),
+    ("spectral_layer", EverySecond, "One turn of power iteration a call"),
     ("spectral_layer", spectral(random_start), "worse between two calls"),
     ("spectral_layer", spectral(random_start_of_ten), "worse between two calls"),
     ("spectral_layer", spectral(detached_sigma), "σ = uᵀ W v moves"),
