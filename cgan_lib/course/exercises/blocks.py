@@ -128,6 +128,8 @@ def _check_norm(block: nn.Module, x: Tensor, c_out: int) -> None:
         raise Wrong("The norm should learn a shift for each channel: affine=True.")
     maps = _lifted(block, shift, x)
     deviations = maps.std((2, 3), correction=0)
+    if not deviations.any():
+        raise Wrong("Large numbers are cut off as well: ReLU leaves all above 0 as they are, nn.ReLU().")
     if not torch.allclose(deviations, torch.ones_like(deviations), atol=0.1):
         raise Wrong("Before ReLU each map of each image should have deviation 1: InstanceNorm, after the doubling.")
     if not torch.allclose(perform(block, x), (maps - LIFT).relu(), atol=0.01):

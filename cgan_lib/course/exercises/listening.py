@@ -166,6 +166,8 @@ def check_erased_label(answer: Callable[..., Tensor]) -> str:
     for size, width in ((16, 8), (20, 6)):
         layers = _discriminator(size, width)
         x = torch.randn(12, 1, size, size) * (0.5 + torch.rand(12, 1, 1, 1))
+        if not torch.equal(*(_logits(answer, x, torch.arange(12) % 10, layers) for _ in range(2))):
+            raise Wrong("The same images and labels get other logits each time: no noise, no dropout.")
         by_label = torch.stack([_logits(answer, x, torch.full((12,), label), layers) for label in range(10)])
         _check_judgement(by_label)
         labels = torch.arange(12) % 10

@@ -170,7 +170,7 @@ WRONG = [
     ("up_block", layers(transposed(), lambda c: nn.InstanceNorm2d(c, affine=True, eps=1.0)), "deviation 1"),
     ("up_block", layers(transposed(), relu_before), "before the norm"),
     ("up_block", layers(transposed(), last=lambda: nn.Threshold(0.5, 0.0)), "what ReLU leaves"),
-    ("up_block", layers(transposed(), last=nn.ReLU6), "deviation 1"),
+    ("up_block", layers(transposed(), last=nn.ReLU6), "Large numbers are cut off"),
     ("up_block", layers(transposed(), last=nn.GELU), "ReLU comes last"),
     (
         "up_block",

@@ -173,6 +173,10 @@ def few_labels(x, labels, *layers):
     return without_norm(x, labels // 2, *layers)
 
 
+def noisy_plane(x, labels, first, norm, rest):
+    return without_norm(x, labels * torch.rand(len(x)), first, norm, rest)
+
+
 def by_batch(x, labels, first, norm, rest):
     maps = first(torch.cat([x, plane(x, labels)], dim=1))
     return rest(F.leaky_relu(F.batch_norm(maps, None, None, training=True), 0.2)).squeeze(1)
@@ -255,6 +259,7 @@ WRONG = [
     ("erased_label", lambda x, labels, *layers: without_norm(x, labels % 2, *layers), "each of the ten"),
     ("erased_label", lambda *given: without_norm(*given).tanh(), "no tanh"),
     ("erased_label", lambda *given: without_norm(*given).numpy(force=True), "no gradient"),
+    ("erased_label", noisy_plane, "no noise"),
     ("erased_label", by_batch, "still changes nothing"),
     ("erased_label", label_alone, "same logit"),
     ("erased_label", detached, "no gradient"),
