@@ -104,6 +104,12 @@ def check_fid(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
         "The root is missing: (Σ₁Σ₂)^½.": lambda x, y: (
             fid(x, y) + 2 * _shared(x, y) - 2 * (_covariance(x) @ _covariance(y)).trace()
         ),
+        "Σ is a mean of products: divide their sum by N − 1 (torch.cov does so).": lambda x, y: (
+            _moved(x, y) + _traces(*((len(features) - 1) * _covariance(features) for features in (x, y)))
+        ),
+        "eigvalsh is for symmetric matrices, and Σ₁Σ₂ is none: eigvals.": lambda x, y: (
+            fid(x, y) + 2 * _shared(x, y) - 2 * _symmetric(_covariance(x) @ _covariance(y))
+        ),
         "Divide by N − 1: the mean was computed from the same images (torch.cov does so).": lambda x, y: (
             _moved(x, y) + _traces(*(torch.cov(features.T, correction=0) for features in (x, y)))
         ),
@@ -135,6 +141,11 @@ def _root_trace(matrix: Tensor) -> Tensor:
     return torch.linalg.eigvals(matrix.double()).sqrt().real.sum()
 
 
+def _symmetric(matrix: Tensor) -> Tensor:
+    """The trace of the root of the symmetric matrix that has its lower half."""
+    return torch.linalg.eigvalsh(matrix.double()).clamp(min=0).sqrt().sum()
+
+
 def _shared(x: Tensor, y: Tensor) -> Tensor:
     return _root_trace(_covariance(x) @ _covariance(y))
 
@@ -152,6 +163,9 @@ def check_precision(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     mistakes = {
         "Right in percent. Give the share, from 0 to 1.": lambda d, reach: 100 * _precision(d, reach),
         "These are how many; give the share of all fakes.": lambda d, reach: (d < reach).any(1).sum(),
+        "Right, but divided by the number of real images: give the share of all fakes.": lambda d, reach: (
+            (d < reach).any(1).sum() / len(reach)
+        ),
         "One answer for each fake: take their mean.": lambda d, reach: (d < reach).any(1),
         "This is the share outside all balls.": lambda d, reach: 1 - _precision(d, reach),
         "That is the share of real images with a fake in their ball: coverage. Ask every fake instead.": lambda d, r: (
@@ -184,6 +198,9 @@ def check_coverage(answer: Callable[[Tensor, Tensor, int], Tensor]) -> str:
     mistakes: dict[str, Formula] = {
         "Right in percent. Give the share, from 0 to 1.": lambda x, y, k: 100 * _coverage(x, y, k),
         "These are how many; give the share of all real images.": lambda x, y, k: len(x) * _coverage(x, y, k),
+        "Right, but divided by the number of fakes: give the share of all real images.": lambda x, y, k: (
+            _inside(x, y, k).any(1).sum() / len(y)
+        ),
         "One answer for each real image: take their mean.": lambda x, y, k: _inside(x, y, k).any(1),
         "The nearest one to each real image is itself, at distance 0: it is no neighbour. Take one more.": (
             lambda x, y, k: _coverage(x, y, k - 1)
@@ -204,7 +221,7 @@ def check_coverage(answer: Callable[[Tensor, Tensor, int], Tensor]) -> str:
         "One fake in the ball is enough: count the ball, not its fakes.": lambda x, y, k: (
             _inside(x, y, k).sum(1).float().mean()
         ),
-        "A ball reaches to the k-th nearest real image, not to the farthest of all.": lambda x, y, k: (
+        "A ball reaches to its k-th nearest *real* image: not to the farthest of all, nor to a fake.": lambda x, y, k: (
             (torch.cdist(x, y) < torch.cdist(x, x).max(1).values[:, None]).any(1).float().mean()
         ),
     }

@@ -114,16 +114,22 @@ def check_held_out(answer: Callable[[Distance, Features, Tensor, Tensor], tuple[
     """Which checkpoint is best, and its distance, from a distance, features of each, of training and of test images."""
     for wide in (1.0, 2.0, 1.0):  # where training images scatter, all distances to them are the larger ones
         fakes, training, test = _checkpoints(wide)
-        found = call(answer, fid, fakes, training, test)
+
+        def distance(one: Tensor, other: Tensor, unit: float = 3 / wide) -> float:
+            return unit * fid(one, other)  # another number than that of `fid`: what is given should be used
+
+        found = call(answer, distance, fakes, training, test)
         if isinstance(found, (str, Tensor)) or not isinstance(found, Iterable) or len(parts := list(found)) != 2:
             raise Wrong("Return two things: the name of the checkpoint, and its distance.")
         if not isinstance(parts[0], str) or parts[0] not in fakes:
             raise Wrong("The first of the two should be the name of a checkpoint.")
         _judge_choice(parts[0], _distances(training, fakes), _distances(test, fakes))
-        score = shaped(parts[1], ())
-        if close(score, torch.tensor(fid(training, fakes[parts[0]]))):
+        score, chosen = shaped(parts[1], ()), fakes[parts[0]]
+        if close(score, torch.tensor(distance(training, chosen))):
             raise Wrong("The choice is right. But this is its distance to the images it was chosen by.")
-        if not close(score, torch.tensor(fid(test, fakes[parts[0]]))):
+        if close(score, torch.tensor(fid(test, chosen))):
+            raise Wrong("Measure with the distance that is given: FID is one of many.")
+        if not close(score, torch.tensor(distance(test, chosen))):
             raise Wrong("The choice is right; its score should be its distance to the test images.")
     return "A little worse than before, and now true of images that nobody has chosen by."
 
@@ -191,22 +197,30 @@ def check_interval(answer: Callable[[Tensor], tuple[Tensor, Tensor]]) -> str:
         one = (share * (1 - share) / n) ** 0.5  # the standard deviation of the share
         ends.append(((low - share) / one, (high - share) / one))
         widths.append((high - low) / one)
-    _judge_interval(ends, sum(widths) / len(widths) / (2 * 1.96))
+    _judge_interval(ends, sum(widths) / len(widths) / (2 * 1.96), max(widths) > 3.2 * min(widths))
     return "Ten times the images, and it is only about a third as wide."
 
 
-def _judge_interval(ends: list[tuple[float, float]], width: float) -> None:
-    """`Wrong` unless the ends, in deviations from the share, lie near ±1.96, and so wide on average."""
+def _judge_interval(ends: list[tuple[float, float]], width: float, uneven: bool) -> None:
+    """`Wrong` unless the ends, in deviations from the share, lie near ±1.96, and so wide on average.
+
+    `uneven`: the widths, in the same, differ as the roots of the sizes of the data do.
+    """
+    low_end, high_end = (sum(one) / len(ends) for one in zip(*ends, strict=True))
     hints = {
         "It has no width: draw N of the N *with* putting back, torch.randint(N, (N,)).": width == 0,
         "Low first, then high.": width < 0,
         "It should be an interval of the *share*: take the mean of every draw first.": width > 5,
         "Far too wide: every draw should be as large as the data, N.": width > 1.4,
+        "Too narrow for small N, or too wide for large ones: every draw should be as large as the data, N.": uneven,
         "That holds 68% of the draws, one deviation on either side: for 95% leave out 2.5% at either end.": (
             0.45 < width < 0.56
         ),
         "That holds 90% of the draws: for 95% leave out 2.5% at either end.": 0.8 < width < 0.89,
         "That holds 99% of the draws: for 95% leave out 2.5% at either end.": 1.25 < width < 1.4,
+        "Leave out 2.5% at either end: the quantiles 0.025 and 0.975.": (
+            0.18 < max(abs(low_end + 1.96), abs(high_end - 1.96)) < 0.4
+        ),
         "Not as wide as 95% of the draws of N images are.": not abs(width - 1) <= 0.07,
         "The interval should lie around the share itself, and follow it.": not all(
             abs(low + 1.96) <= 0.6 and abs(high - 1.96) <= 0.6 for low, high in ends
@@ -226,8 +240,8 @@ def check_copied(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str:
         "Right in percent. Give the share, from 0 to 1.": lambda f, x, t: 100 * _copied(f, x, t),
         "These are how many; give the share of all fakes.": lambda f, x, t: len(f) * _copied(f, x, t),
         "This is the share that is *not* copied.": lambda f, x, t: 1 - _copied(f, x, t),
-        "Nearer than 95% of the test images: below the quantile 0.05 of their distances, not 0.95.": lambda f, x, t: (
-            _copied(f, x, t, 0.95)
+        "Nearer than 95% of the test images: below the quantile 0.05, not 0.95, of the distances to their nearest.": (
+            lambda f, x, t: _copied(f, x, t, 0.95)
         ),
         "The median asks for nearer than half of them: quantile 0.05.": lambda f, x, t: _copied(f, x, t, 0.5),
         "Nearer than 95%, not than all of them: quantile 0.05.": lambda f, x, t: _copied(f, x, t, 0.0),
@@ -243,8 +257,14 @@ def check_copied(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str:
         "The bound comes from test images: these are new for certain.": lambda f, x, t: (
             (_nearest(f, x) < _nearest(f, x).quantile(0.05)).float().mean()
         ),
+        "Count in floats: in uint8, 3 − 5 is 254.": lambda f, x, t: (
+            (_wrapped(f, x) < _wrapped(t, x).quantile(0.05)).float().mean()
+        ),
     }
-    otherwise = "Flatten to numbers, .flatten(1).float(); the distance to the nearest is torch.cdist(…).min(1).values."
+    otherwise = (
+        "Flatten to numbers, .flatten(1).float(); the distance to the nearest is torch.cdist(…).min(1).values; "
+        "the bound is the quantile 0.05 of that of the test images."
+    )
     compare(answer, cases, _copied, mistakes, otherwise)
     return "Real images themselves score 5%, by definition: that is the floor."
 
@@ -262,6 +282,12 @@ def _flat(images: Tensor) -> Tensor:
 
 def _nearest(images: Tensor, training: Tensor) -> Tensor:
     return torch.cdist(_flat(images), _flat(training)).min(1).values
+
+
+def _wrapped(images: Tensor, training: Tensor) -> Tensor:
+    """As `_nearest`, from differences that are taken in uint8."""
+    apart = images.flatten(1)[:, None] - training.flatten(1)[None]
+    return apart.double().square().sum(2).min(1).values.sqrt()
 
 
 def _copied(fakes: Tensor, training: Tensor, test: Tensor, quantile: float = 0.05) -> Tensor:

@@ -35,6 +35,10 @@ def fid(x, y, cov=lambda z: torch.cov(z.T), moved=lambda m: m.square().sum(), be
     return moved(x.mean(0) - y.mean(0)) + one.trace() + other.trace() - 2 * between(one, other)
 
 
+def lower_root_trace(one, other):
+    return torch.linalg.eigvalsh(one @ other).clamp(min=0).sqrt().sum()
+
+
 def fid_by_scipy(real, fake):
     x, y = real.double().numpy(), fake.double().numpy()
     one, other = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
@@ -151,6 +155,8 @@ WRONG = [
     ("fid", lambda x, y: fid(x, x) + fid(y, y) + 3, "trace of a root"),
     ("fid", lambda x, y: fid(x, y, moved=lambda m: m.square()), "one number"),
     ("fid", in_place, "not in place"),
+    ("fid", lambda x, y: fid(x, y, lambda z: (z - z.mean(0)).T @ (z - z.mean(0))), "divide their sum by N − 1"),
+    ("fid", lambda x, y: fid(x, y, between=lower_root_trace), "eigvalsh is for symmetric"),
     ("coverage", lambda x, y, k: 100 * coverage(x, y, k), "percent"),
     ("coverage", lambda x, y, k: inside(x, y, k).any(1).sum(), "share of all real"),
     ("coverage", lambda x, y, k: inside(x, y, k).any(1), "take their mean"),
@@ -178,6 +184,8 @@ WRONG = [
         "must match",
     ),
     ("coverage", lambda x, y, k: coverage(x.mul_(2), y, k), "not in place"),
+    ("coverage", lambda x, y, k: inside(x, y, k).any(1).sum() / len(y), "divided by the number of fakes"),
+    ("coverage", lambda x, y, k: coverage(x, y[: len(x)], k), "position k"),
     ("frechet", lambda m, s, n, t: (m - n) ** 2 + (s * s - t * t) ** 2, "a square of what"),
     ("frechet", lambda m, s, n, t: (m - n) ** 2 + s * s + t * t, "last part is missing"),
     ("frechet", lambda m, s, n, t: (m - n) ** 2 + s * s + t * t - s * t, "factor 2"),
@@ -211,6 +219,7 @@ WRONG = [
     ("precision", lambda distances, reach: (distances < 1).any(1).float().mean(), "any of its"),
     ("precision", lambda distances, reach: precision(distances[:5], reach), "any of its"),
     ("precision", lambda distances, reach: precision(distances.sub_(reach), 0), "not in place"),
+    ("precision", lambda distances, reach: (distances < reach).any(1).sum() / len(reach), "number of real images"),
     ("precision", lambda distances, reach: bool((distances < reach).any()), "any of its"),
     ("swapped_labels", {"GAN-test"}, "what will it say of real digits"),
     ("swapped_labels", {"GAN-train"}, "One score asks of each image"),

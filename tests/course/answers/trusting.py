@@ -5,6 +5,7 @@ import torch
 
 from cgan_lib.course.exercises.trusting import CONFUSION
 from cgan_lib.data import to_unit
+from cgan_lib.evaluation.metrics import fid
 
 
 def two_sets(network, real, fake):
@@ -134,6 +135,12 @@ def interval_by_loop(hits):
     return [shares[25], shares[-26]]
 
 
+def interval_by_counts(hits):
+    n = len(hits)
+    often = torch.distributions.Multinomial(n, torch.ones(n)).sample((1000,))  # how often each is drawn
+    return (often @ hits / n).quantile(torch.tensor([0.025, 0.975])).numpy()
+
+
 def interval_by_deviation(hits):
     drawn = hits[torch.randint(len(hits), (500, len(hits)))].mean(1)
     return drawn.mean() - 1.96 * drawn.std(), drawn.mean() + 1.96 * drawn.std()
@@ -165,6 +172,13 @@ def copied_one_by_one(fakes, training, test):
     return sum(nearest(x[None], training).item() < bound for x in fakes) / len(fakes)
 
 
+def copied_in_bytes(fakes, training, test):
+    def least(images):
+        return (images.flatten(1)[:, None] - training.flatten(1)).float().norm(dim=2).min(1).values
+
+    return (least(fakes) < least(test).quantile(0.05)).float().mean()
+
+
 def copied_by_counting(fakes, training, test):
     farther = nearest(test, training)[None] > nearest(fakes, training)[:, None]  # (fakes, test)
     return (farther.float().mean(1) >= 0.95).float().mean()
@@ -184,6 +198,7 @@ RIGHT = [
     ("confusion", np.array([92.0, 3, 2])),
     ("confusion", (100 * CONFUSION.diag().sum() / CONFUSION.sum(), torch.tensor(3), torch.tensor(2))),
     *(("interval", way) for way in (interval, interval_by_numpy, interval_by_loop, interval_by_deviation)),
+    ("interval", interval_by_counts),
     ("interval", lambda hits: torch.tensor(interval(hits.double(), 3000))),
     ("copied", lambda f, x, t: (nearest(f, x) < nearest(t, x).sort().values[len(t) // 20]).float().mean()),
     *(("copied", way) for way in (copied, copied_by_numpy, copied_by_squares, copied_one_by_one, copied_by_counting)),
@@ -197,7 +212,7 @@ WRONG = [
     ("two_sets", evaluating(lambda network, real, fake: (network(real / 255), network(fake))), "pixels from 0 to 1"),
     ("two_sets", evaluating(lambda net, real, fake: (net(real / 255), net((fake + 1) / 2))), "pixels from 0 to 1"),
     ("two_sets", evaluating(lambda net, real, fake: (net(to_unit(real)), net((fake + 1) / 2))), "leave them"),
-    ("two_sets", evaluating(lambda net, real, fake: (net(to_unit(real)), net(to_unit(fake)))), "not in place"),
+    ("two_sets", evaluating(lambda net, real, fake: (net(to_unit(real)), net(to_unit(fake)))), "leave them"),
     ("two_sets", evaluating(lambda net, real, fake: (net(real.float()), net(fake))), "from 0 to 255"),
     ("two_sets", evaluating(lambda net, real, fake: (net(real / 127.5), net(fake))), "from 0 to 255"),
     ("two_sets", evaluating(lambda net, real, fake: (net(fake), net(to_unit(real)))), "come first"),
@@ -207,6 +222,8 @@ WRONG = [
     ("two_sets", evaluating(lambda net, real, fake: (net(to_unit(real)).mean(0), net(fake).mean(0))), "batch"),
     ("two_sets", evaluating(lambda net, real, fake: two_sets(net, real, fake.mul_(0.5))), "not in place"),
     ("two_sets", moving, "not in place"),
+    ("two_sets", evaluating(lambda net, real, fake: (net((real * 2 - 255) / 255), net(fake))), "from 0 to 255"),
+    ("two_sets", evaluating(lambda net, real, fake: (net(real / 128 - 1), net(fake))), "from 0 to 255"),
     ("two_sets", 3, "should be a function"),
     ("fair_ranking", lambda distance, real, fakes: sorted(fakes, key=lambda k: distance(real, fakes[k])), "equal"),
     ("fair_ranking", lambda distance, real, fakes: fair_ranking(distance, real, fakes)[::-1], "Best first"),
@@ -244,6 +261,8 @@ WRONG = [
     ("held_out", lambda d, fakes, x, y: (list(fakes)[-1], d(y, list(fakes.values())[-1])), "training images alone"),
     ("held_out", lambda d, fakes, x, y: held_out(d, fakes, torch.cat([x, y]), y), "training images alone"),
     ("held_out", lambda d, fakes, x, y: held_out(d, fakes, x.mul_(2), y), "not in place"),
+    ("held_out", lambda d, fakes, x, y: held_out(fid, fakes, x, y), "distance that is given"),
+    ("held_out", lambda d, fakes, x, y: held_out(lambda a, b: d(a[:50], b), fakes, x, y), "to the test images"),
     ("confusion", (float("nan"), 3, 2), "on the diagonal"),
     ("confusion", (0.92, 3, 2), "in percent"),
     ("confusion", (91.7, 3, 2), "mean over the classes"),
@@ -276,6 +295,9 @@ WRONG = [
     ("interval", lambda hits: interval(hits)[1] - interval(hits)[0], "(2,)"),
     ("interval", lambda hits: hits[torch.randint(len(hits), (9, len(hits)))].mean(1), "(2,)"),
     ("interval", lambda hits: interval(hits.mul_(0.5)), "not in place"),
+    ("interval", lambda hits: interval(hits, size=1000), "as large as the data"),
+    ("interval", lambda hits: interval(hits, size=2000), "as large as the data"),
+    ("interval", lambda hits: (interval(hits)[0], interval(hits, low=0.05)[1]), " at either end"),
     ("copied", lambda f, x, t: 100 * copied(f, x, t), "percent"),
     ("copied", lambda f, x, t: len(f) * copied(f, x, t), "share of all fakes"),
     ("copied", lambda f, x, t: 1 - copied(f, x, t), "*not* copied"),
@@ -293,6 +315,10 @@ WRONG = [
     ("copied", lambda f, x, t: torch.cdist(f, x).min(1).values.mean(), "raised"),
     ("copied", lambda f, x, t: (nearest(f, x) < nearest(x, t).quantile(0.05)).float().mean(), ".flatten(1)"),
     ("copied", lambda f, x, t: 0.25, ".flatten(1)"),
+    ("copied", copied_in_bytes, "Count in floats"),
+    ("copied", lambda f, x, t: copied(f, x, t, 0.1), "the bound is the quantile 0.05"),
+    ("copied", lambda f, x, t: copied(*((z > 127).float() for z in (f, x, t))), ".flatten(1)"),
+    ("copied", lambda f, x, t: (nearest(f, x) < nearest(t, x).max() / 20).float().mean(), "the bound is the quantile"),
     ("copied", lambda f, x, t: copied(f.mul_(2), x, t), "not in place"),
 ]
 NOT_ATTEMPTED = [("confusion", (..., 3, 2)), ("confusion", (92.0, ..., ...))]
