@@ -33,6 +33,13 @@ def check_slerp(answer: Callable[[Tensor, Tensor, float], Tensor]) -> str:
         "The direction is right, the length is not: do not normalise the ends or the result.": lambda start, end, t: (
             F.normalize(_arc(start, end, t), dim=0)
         ),
+        "Divide both parts by sin(angle): the / comes before the +.": lambda start, end, share: (
+            _arc(start, end, share)
+            + torch.sin((1 - share) * _angle(start, end)) * start * (1 - 1 / torch.sin(_angle(start, end)))
+        ),
+        "That is the cosine of the angle: torch.arccos gives the angle itself.": lambda start, end, share: _arc(
+            start, end, share, F.cosine_similarity(start, end, dim=0)
+        ),
         "Between the directions of the ends that is right: put start and end themselves into the formula.": (
             lambda start, end, share: _arc(F.normalize(start, dim=0), F.normalize(end, dim=0), share)
         ),
@@ -47,8 +54,8 @@ def _angle(start: Tensor, end: Tensor) -> Tensor:
     return torch.arccos(F.cosine_similarity(start, end, dim=0))
 
 
-def _arc(start: Tensor, end: Tensor, share: float) -> Tensor:
-    angle = _angle(start, end)
+def _arc(start: Tensor, end: Tensor, share: float, angle: Tensor | None = None) -> Tensor:
+    angle = _angle(start, end) if angle is None else angle
     return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
 
 
@@ -109,10 +116,10 @@ def check_between(answer: Tensor) -> str:
     return "With row torch.eye(10)[7] you would ask for a plain 7: labels are corners, mixtures lie between them."
 
 
-@check("06", "build", difficulty=2, minutes=10)
+@check("06", "build", difficulty=2, minutes=10, seconds=20)
 def check_truncated(answer: Callable[[int, int, float], Tensor]) -> str:
     """Latents (count, latent_dim) from N(0, 1), drawn again wherever a coordinate is farther from 0 than the limit."""
-    for count, latent_dim, limit in ((400, 50, 0.8), (600, 100, 1.2), (7, 3, 0.3), (50, 20, 2.5)):
+    for count, latent_dim, limit in ((400, 50, 0.8), (600, 100, 1.2), (7, 3, 0.3), (50, 20, 2.5), (500, 140, 0.5)):
         z = shaped(call(answer, count, latent_dim, limit), (count, latent_dim))
         _check_limits(z, limit)
         _check_truncated_normal(z.double(), limit, precision(z))

@@ -26,7 +26,8 @@ KEPT = ("slant", "width", "height")
 @check("06", "build", difficulty=2, minutes=10)
 def check_mean_difference(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     """Latents (N, latent_dim), each with a value (N,) → the unit vector (latent_dim,) from low values to high ones."""
-    cases = [(torch.randn(n, dim) + 0.5, 3 * torch.randn(n).exp() - 1) for n, dim in ((40, 8), (12, 3), (300, 20))]
+    sizes = ((40, 8, 1), (12, 3, 1), (300, 20, 8))  # of the last, most values lie below 0
+    cases = [(torch.randn(n, dim) + 0.5, 3 * torch.randn(n).exp() - less) for n, dim, less in sizes]
     mistakes: dict[str, Formula] = {
         "The sign: it should lead from small values to large ones.": lambda z, v: -mean_difference(z, v),
         "Divide by its length: the vector should have length 1.": lambda z, v: _halves(z, v)[1] - _halves(z, v)[0],
@@ -43,6 +44,7 @@ def check_mean_difference(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
         "The two parts should be halves; here one of the lower half counts as high.": lambda z, v: _split(
             z, v >= v.median()
         ),
+        "Values may lie below 0: they count with their sign.": lambda z, v: mean_difference(z, v.abs()),
         "Means over the latents, dim 0: one number for each coordinate.": lambda z, v: F.normalize(
             z[v > v.median()].mean(1) - z[v <= v.median()].mean(1), dim=0
         ),
@@ -197,6 +199,9 @@ def _check_found(generator: nn.Module, target: Tensor, label: int, start: Tensor
         raise Wrong("z has not moved: does a gradient reach it, and is it z that the optimiser holds?")
     left = error(found) / error(start)
     if left > 1:
-        raise Wrong(f"The error has grown to {left:.1f} times its size: are old gradients cleared? Is the sign right?")
+        raise Wrong(
+            f"The error has grown to {left:.1f} times its size: are old gradients cleared? Are sign and label right, "
+            "and is it the mean of the squares?"
+        )
     if left > 0.02:
         raise Wrong(f"At the end {left:.0%} of the error is left: with the right label and gradient it is 1%.")

@@ -1,5 +1,6 @@
 """Notebook 06."""
 
+import random
 from fractions import Fraction
 
 import numpy as np
@@ -31,6 +32,11 @@ def arc_at_angle(angle_of):
         return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
 
     return point
+
+
+def arc_half_divided(start, end, share):
+    angle = torch.arccos(F.cosine_similarity(start, end, dim=0))
+    return torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end / torch.sin(angle)
 
 
 def arc_in_place(start, end, share):
@@ -110,6 +116,23 @@ def in_numpy(count, latent_dim, limit):
     return z
 
 
+def scaled(count, latent_dim, limit):
+    """Draws again from a narrower distribution."""
+    z = torch.randn(count, latent_dim)
+    while (far := z.abs() > limit).any():
+        z[far] = limit * torch.randn(int(far.sum()))
+    return z
+
+
+def number_by_number(count, latent_dim, limit):
+    def one():
+        while abs(number := random.gauss(0, 1)) > limit:
+            pass
+        return number
+
+    return [[one() for _ in range(latent_dim)] for _ in range(count)]
+
+
 def three_tries(count, latent_dim, limit):
     z = torch.randn(count, latent_dim)
     for _ in range(3):
@@ -122,6 +145,7 @@ RIGHT_TRUNCATED = [
     by_quantiles,
     from_a_pool,
     in_numpy,
+    number_by_number,
     lambda count, latent_dim, limit: latents(count, latent_dim, truncation=limit),
     lambda *a: nn.init.trunc_normal_(torch.empty(a[:2]), a=-a[2], b=a[2]),
     lambda *a: truncated(*a).bfloat16(),
@@ -168,6 +192,8 @@ WRONG = [
         "sines",
     ),
     ("slerp", arc_in_place, "not in place"),
+    ("slerp", arc_at_angle(lambda start, end: F.cosine_similarity(start, end, dim=0)), "torch.arccos gives"),
+    ("slerp", arc_half_divided, "the / comes before the +"),
     ("film", broken_film, "digit changes"),
     ("film", film_through(along_the_line), "too short"),
     ("film", film_through(lambda a, b, t: slerp(a, b, t * (1 - 1 / len(t)))), "never arrives"),
@@ -201,6 +227,7 @@ WRONG = [
     ("truncated", lambda n, d, limit: torch.randn(n, d), "none may be beyond 0.8"),
     ("truncated", lambda n, d, limit: torch.randn(n, d).clamp(-limit, limit), "do not clamp"),
     ("truncated", three_tries, "do not clamp"),
+    ("truncated", scaled, "randn again"),
     ("truncated", lambda n, d, limit: limit * (2 * torch.rand(n, d) - 1), "standard deviation is 0.46"),
     ("truncated", lambda n, d, limit: truncated(n, d, limit / 2), "draw from randn again"),
     ("truncated", lambda n, d, limit: torch.zeros(n, d), "standard deviation is 0.00"),
