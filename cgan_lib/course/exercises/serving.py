@@ -131,6 +131,7 @@ def _waiting() -> Iterator[list[Wanted]]:
     yield []
     yield [(1, 1), (12, 2), (3, 3), (0, 4), (5, 5), (2, 6)]
     yield [(3, 9), (2, 1), (1, 5), (0, 7), (8, 8), (-1, 6)]
+    yield [(12, 2), (3, 3), (0, 4), (1, 1), (3, 3)]  # (3, 3) in both passes, of which one fails
 
 
 def _draw(wanted: list[Wanted]) -> list[str]:

@@ -117,6 +117,11 @@ def impatient(answer, wait):
     pass
 
 
+def unless_error(answer):
+    if answer.is_error:
+        raise RuntimeError(answer.status_code)
+
+
 kept = []
 
 
@@ -150,6 +155,8 @@ WRONG = [
     ("client", client(refusal=lambda answer: KeyError(answer.json()["detail"][0]["loc"][0])), "Raise a ValueError"),
     ("client", client(refusal=lambda answer: httpx.HTTPError(answer.text)), "Raise a ValueError"),
     ("client", client(failure=lambda answer: None), "answered 500"),
+    ("client", client(failure=unless_error), "answered 302"),
+    ("client", client(result=lambda answer: answer.content[:1024]), "as it is"),
     ("client", client(fields=lambda value, seed: {"json": {"value": value}}), "The fields should be"),
     ("client", client(fields=lambda value, seed: {"json": {"value": value, "seed": 7}}), "The fields should be"),
     ("client", client(fields=lambda value, seed: {"json": {"value": str(value), "seed": seed}}), "The fields should"),

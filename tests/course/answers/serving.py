@@ -106,6 +106,15 @@ def answering(order=list, cut=True, fill=lambda batch: batch[-1:], failed=lambda
     return answers
 
 
+def answers_by_request(draw, wanted):
+    """Loses one of two requests that are the same."""
+    return list(map(dict(zip(wanted, answers(draw, wanted), strict=True)).get, wanted))
+
+
+def answers_filled_from_the_first(draw, wanted):
+    return answering(fill=lambda batch: wanted[:1])(draw, wanted)
+
+
 def answers_of_full_passes(draw, wanted):
     return answers(draw, wanted[: len(wanted) // 4 * 4])
 
@@ -169,6 +178,8 @@ WRONG = [
     ("batch", answering(failed=lambda error, count: [str(error)] * count), "get the exception"),
     ("batch", answering(by=1), "cannot be drawn"),
     ("batch", answers_of_full_passes, "wait for ever"),
+    ("batch", answers_by_request, "get the exception"),
+    ("batch", answers_filled_from_the_first, "only those in a pass"),
     ("batch", answers_or_nothing, "only those in a pass"),
     ("batch", lambda draw, wanted: draw(wanted), "raised TypeError"),
     ("batch", lambda draw, wanted: [draw([one] * 4)[0] for one in wanted], "raised ValueError"),

@@ -17,6 +17,10 @@ def draws(first, second, labels=None, z=None):
         return first(z, labels), second(z, labels)
 
 
+def one_z(generator):
+    return torch.randn(1, generator.config["latent_dim"]).expand(10, -1)
+
+
 def draw_the_same(first, second, labels=None, z=None):
     return torch.allclose(*draws(first, second, labels, z))
 
@@ -118,7 +122,7 @@ RIGHT = [
     ("same_generator", lambda first, second: torch.equal(*draws(first, second))),
     ("same_generator", lambda first, second: np.allclose(*draws(first, second))),
     ("same_generator", lambda first, second: (lambda x, y: (x == y).all())(*draws(first, second))),
-    ("same_generator", lambda first, second: torch.equal(*draws(first, second, z=torch.randn(1, 100).expand(10, 100)))),
+    ("same_generator", lambda first, second: torch.equal(*draws(first, second, z=one_z(first)))),
     ("safe_loading", load),
     ("safe_loading", load_by_trying),
     ("safe_loading", load_copies),
@@ -158,6 +162,12 @@ WRONG = [
     ("same_generator", lambda first, second: first(torch.randn(10, 7), torch.arange(10)), "raised RuntimeError"),
     ("same_generator", lambda first, second: torch.allclose(*draws(first, second), atol=0.2), "class 0"),
     ("same_generator", lambda a, b: bool((torch.sub(*draws(a, b)).abs().mean((1, 2, 3)) < 0.05).all()), "class 0"),
+    ("same_generator", lambda first, second: draw_the_same(first, second, z=torch.randn(10, 100)), "latent_dim"),
+    ("same_generator", lambda first, second: draw_the_same(first, second, z=torch.rand(10, 100)), "N(0, 1)"),
+    ("same_generator", lambda first, second: draw_the_same(first, second, z=torch.ones(10, 100)), "N(0, 1)"),
+    ("same_generator", lambda *both: torch.sub(*draws(*both)).max() < 1e-5, "in either direction"),
+    ("same_generator", lambda *both: torch.sub(*draws(*both)).sum() == 0, "mirror"),
+    ("same_generator", lambda *both: torch.ne(*draws(*both)).sum() < 50, "one pixel"),
     ("safe_loading", load_trusting, "code ran"),
     ("safe_loading", load_at_last, "code ran"),
     ("safe_loading", load_and_look, "code ran"),
@@ -171,6 +181,8 @@ WRONG = [
     ("safe_loading", lambda path: {name: tensor.half() for name, tensor in load(path).items()}, "as they were saved"),
     ("safe_loading", lambda path: {name: torch.zeros_like(x) for name, x in load(path).items()}, "as they were saved"),
     ("safe_loading", lambda path: {"weight": load(path)["weight"]}, "weight and bias"),
+    ("safe_loading", lambda path: {name: x.float() for name, x in load(path).items()}, "as they were saved"),
+    ("safe_loading", lambda path: {name.split(".")[-1]: x for name, x in load(path).items()}, "Block.0.scale and seen"),
     ("class_weights", lambda labels, classes: np.eye(classes)[labels], "their type is float64"),
     ("class_weights", lambda labels, classes: np.eye(classes, dtype=int)[labels], "their type is int64"),
     ("class_weights", lambda labels, classes: np.eye(10, dtype=np.float32)[labels], "shape should be (1, 4)"),
