@@ -2,11 +2,14 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cgan_lib.course.exercises.comparing import close, distance, numbers
 from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, by_name, check, perform, run
 from cgan_lib.course.lab import FAULTS, LETTERS, LabRun, Parts, Scores, fault_of, healthy_run, name_of, train_lab
 from cgan_lib.course.lab.training import lab_steps
@@ -18,6 +21,7 @@ from cgan_lib.runs.vitals import Game
 SHORT = 4  # steps in which a part shows what it does to gradients, statistics and images
 POINTS, SHARE, COPIES = 15.0, 0.7, 5.0  # how far GAN-test, diversity and near-copies may be from those of a healthy run
 LEAST_IMAGES = 2000
+SAME_WAY = 0.75  # cosine between two ways of the weights, at least: factors and other losses stay above
 VANISHED = 0.1  # of the gradient that the non-saturating loss has where D is sure
 
 # What else each fault would show: said to those who name it where it is not
@@ -62,6 +66,7 @@ def check_mended(case: str, answer: Any) -> str:
     PROBES.get(fault.part, lambda part: None)(part)
     parts = fault.parts(part)
     _refuse_ill(_trained(parts, seed=1, steps=SHORT))
+    LATE_PROBES.get(fault.part, lambda part: None)(part)
     mended = _trained(parts, seed=0, steps=lab_steps())
     scores, healthy = mended.scores, healthy_run().scores
     _refuse_ill(mended)
@@ -104,7 +109,16 @@ def _guarded(name: str, answer: Any) -> Any:
     if name in ("generator", "discriminator"):
         return lambda **shape: _tried(name, _built(answer, shape))
     call = perform if name in ("clear_gradients", "average") else run
-    return lambda *given: call(answer, *given)
+    return lambda *given: _as_taken(call(answer, *given))
+
+
+def _as_taken(given: Any) -> Any:
+    """What a part gives, as the lab takes it: a loss may be a plain number, and pixels or z may be of float64."""
+    if isinstance(given, Tensor) and given.is_floating_point():
+        return given.float()
+    if isinstance(given, (tuple, list)) and len(given) == 3:
+        return torch.as_tensor(given[0]), *given[1:]
+    return torch.as_tensor(given) if isinstance(given, float) else given
 
 
 def _built(answer: Callable[..., Any], shape: dict[str, int]) -> Any:
@@ -112,6 +126,8 @@ def _built(answer: Callable[..., Any], shape: dict[str, int]) -> Any:
     takes_all = any(
         parameter.kind is parameter.VAR_KEYWORD for parameter in inspect.signature(answer).parameters.values()
     )
+    if isinstance(answer, nn.Module):
+        raise Wrong("Give the class, or the function, that makes a network: not a network of it.")
     network = perform(answer, **shape) if takes_all else by_name(answer, **shape)
     if not isinstance(network, nn.Module):
         raise Wrong("There should come a network.")
@@ -131,7 +147,7 @@ def _tried(name: str, network: nn.Module) -> nn.Module:
 
 
 def _two_rates(answer: Any) -> tuple[float, float]:
-    if not isinstance(answer, (tuple, list)) or len(answer) != 2:
+    if not isinstance(answer, (tuple, list, np.ndarray, Tensor)) or len(answer) != 2:
         raise Wrong("Give two numbers: the rate of G, then that of D.")
     if any(rate is None or rate is ... for rate in answer):
         raise NotAttempted
@@ -194,6 +210,40 @@ def _gradient_where_d_is_sure(step: Callable[[Game, Tensor, Tensor], Tensor]) ->
     return torch.cat(gradient) if gradient else torch.zeros(1)
 
 
+def _probe_discriminator_step(part: Callable[..., Any]) -> None:
+    given, _ = _played("discriminator_step", part)
+    if not isinstance(given, (tuple, list)) or len(given) != 3:
+        raise Wrong("Return three: the loss, the logits of the reals, the logits of the fakes.")
+
+
+def _check_moves(name: str, part: Callable[..., Any]) -> None:
+    """`Wrong` unless a step moves its network as that of the healthy lab does, and D's gives the same logits."""
+    (given, way), (expected, right) = _played(name, part), _played(name, getattr(Parts(), name))
+    who = "D" if name == "discriminator_step" else "G"
+    if not way.any():
+        raise Wrong(f"{who} does not move: backward, then the step of its optimiser.")
+    if who == "D":
+        for kind, found, logits in zip(("reals", "fakes"), given[1:], expected[1:], strict=True):
+            if not close(numbers(found), logits.detach()):
+                raise Wrong(f"Those are not the logits that D gives the {kind}, in train(), with their own labels.")
+    if torch.cosine_similarity(way, right, dim=0) < SAME_WAY:
+        raise Wrong(f"{who} moves, but not where its loss points: which images does it judge, by which labels?")
+
+
+def _played(name: str, step: Callable[..., Any]) -> tuple[Any, Tensor]:
+    """What a step gives, and how it moves the weights of its network; the same fresh lab each time."""
+    torch.default_generator.manual_seed(0)
+    shape = dict(num_classes=10, channels=1, image_size=28)
+    networks = Parts().generator(**shape), Parts().discriminator(**shape)
+    game = Game(*networks, None, *(torch.optim.SGD(network.parameters(), lr=0.1) for network in networks))
+    labels = torch.arange(20) % 10
+    reals = (2 * torch.rand(20, 1, 28, 28) - 1, labels) if name == "discriminator_step" else ()
+    moving = networks[len(reals) > 0]
+    before = nn.utils.parameters_to_vector(moving.parameters()).detach()
+    given = step(game, *reals, torch.randn(20, 100), (labels + torch.randint(1, 10, (20,))) % 10)
+    return given, nn.utils.parameters_to_vector(moving.parameters()).detach() - before
+
+
 def _probe_clearing(part: Callable[[Game], None]) -> None:
     """Whatever is there before a step, nothing may be left of it."""
     shape = dict(num_classes=10, channels=1, image_size=28)
@@ -207,9 +257,23 @@ def _probe_clearing(part: Callable[[Game], None]) -> None:
             raise Wrong(f"Still kept gradients: what {name} has gathered in the step before is there.")
 
 
+def _probe_noise(part: Callable[[int, int], Tensor]) -> None:
+    drawn = torch.cat([part(10, 100) for _ in range(20)])
+    if len(drawn.unique(dim=0)) < len(drawn):
+        raise Wrong("The same z comes again, now and then: draw all of them anew.")
+    if distance(drawn, torch.special.ndtr) > 3 / drawn.numel() ** 0.5:
+        raise Wrong("z is not from N(0, 1), as the one that samples are drawn from.")
+
+
 PROBES: dict[str, Callable[[Any], None]] = {
     "real_labels": _probe_labels,
     "choose": _probe_choice,
     "clear_gradients": _probe_clearing,
+    "discriminator_step": _probe_discriminator_step,
     "generator_step": _probe_generator_step,
+}
+LATE_PROBES: dict[str, Callable[[Any], None]] = {  # after a few steps, which show the fault of the case in clear
+    "discriminator_step": partial(_check_moves, "discriminator_step"),
+    "generator_step": partial(_check_moves, "generator_step"),
+    "noise": _probe_noise,
 }

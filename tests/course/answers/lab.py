@@ -1,13 +1,15 @@
 """Notebook 08: names of faults, and parts that are mended, or not."""
 
+import numpy as np
 import torch
 from torch import nn
 
 from cgan_lib.course.lab import FAULTS, LETTERS, LabDiscriminator, name_of
 from cgan_lib.data import to_uint8, to_unit
-from cgan_lib.losses import bce_d, bce_g
+from cgan_lib.losses import bce_d, bce_g, hinge_g
 from cgan_lib.models.projection import ProjectionGenerator
 
+BANK, DRAWS = torch.randn(64, 100), np.random.default_rng(0)
 CASE = {name_of(letter): letter for letter in LETTERS}
 
 
@@ -15,7 +17,7 @@ def mended(fault, answer, *hint):
     return (f"mended {CASE[fault]}", answer, *hint)
 
 
-def step(detach=True, factor=1.0, one_batch=False, cleared=True):
+def step(detach=True, factor=1.0, one_batch=False, cleared=True, mixed=False, gives=lambda *given: given):
     """A discriminator's step, written otherwise."""
 
     def discriminator_step(game, real, labels, z, fake_labels):
@@ -25,13 +27,13 @@ def step(detach=True, factor=1.0, one_batch=False, cleared=True):
             both = game.discriminator(torch.cat([fake, real]), torch.cat([fake_labels, labels]))
             fakes, reals = both[: len(fake)], both[len(fake) :]
         else:
-            fakes, reals = game.discriminator(fake, fake_labels), game.discriminator(real, labels)
+            fakes, reals = game.discriminator(fake, labels if mixed else fake_labels), game.discriminator(real, labels)
         loss = factor * bce_d(reals, fakes)
         if cleared:
             game.optimizer_d.zero_grad()
         loss.backward()
         game.optimizer_d.step()
-        return loss, reals, fakes
+        return gives(loss, reals, fakes)
 
     return discriminator_step
 
@@ -42,12 +44,29 @@ def step_that_moves_nothing(game, real, labels, z, fake_labels):
     return bce_d(reals, fakes), reals, fakes
 
 
-def pull(loss):
+def step_by_halves(game, real, labels, z, fake_labels):
+    reals = game.discriminator(real, labels)
+    of_reals = nn.functional.softplus(-reals).mean()
+    of_reals.backward()
+    fakes = game.discriminator(game.generator(z, fake_labels).detach(), fake_labels)
+    of_fakes = nn.functional.softplus(fakes).mean()
+    of_fakes.backward()
+    game.optimizer_d.step()
+    return [(of_reals + of_fakes).item(), reals.detach(), fakes.detach()]
+
+
+def judging_in_eval(game, real, labels, z, fake_labels):
+    game.discriminator.eval()
+    return step()(game, real, labels, z, fake_labels)
+
+
+def pull(loss, wanted=lambda labels: labels, moves=True, gives=lambda loss: loss):
     def generator_step(game, z, fake_labels):
-        value = loss(game.discriminator(game.generator(z, fake_labels), fake_labels))
+        value = loss(game.discriminator(game.generator(z, fake_labels), wanted(fake_labels)))
         value.backward()
-        game.optimizer_g.step()
-        return value
+        if moves:
+            game.optimizer_g.step()
+        return gives(value)
 
     return generator_step
 
@@ -132,7 +151,9 @@ RIGHT = [
     (f"diagnosis {CASE['high_rate']}", "High rate"),
     mended("missing_detach", step()),
     mended("one_batch", step(factor=3.0)),
+    mended("one_batch", step_by_halves),
     mended("minimax", pull(bce_g)),
+    mended("minimax", pull(hinge_g, gives=float)),
     mended("minimax", pull(lambda logits: -nn.functional.logsigmoid(logits).mean())),
     mended("blind_discriminator", Judge),
     mended("loud_labels", with_shape),
@@ -141,6 +162,9 @@ RIGHT = [
     mended("kept_gradients", clear("generator", "discriminator")),
     mended("seeded_noise", lambda count, latent_dim: torch.empty(count, latent_dim).normal_()),
     mended("unit_range", to_unit),
+    mended("unit_range", lambda pixels: torch.tensor(pixels.numpy() / 127.5 - 1)),
+    mended("seeded_noise", lambda count, latent_dim: torch.from_numpy(DRAWS.standard_normal((count, latent_dim)))),
+    mended("weak_discriminator", np.array([3e-3, 2e-3])),
     mended("few_images", lambda data: data.take(slice(None, None, 1))),
     mended("shuffled_labels", lambda labels: labels.clone()),
     mended("strong_discriminator", [0.003, 0.002]),
@@ -158,11 +182,19 @@ WRONG = [
     mended("missing_detach", FAULTS["missing_detach"].wrong, "Still missing detach"),
     mended("missing_detach", step(detach=False), "Still missing detach"),
     mended("one_batch", step(one_batch=True), "Still one batch"),
-    mended("one_batch", step_that_moves_nothing, ""),
+    mended("one_batch", step_that_moves_nothing, "D does not move"),
+    mended("one_batch", step(mixed=True), "logits that D gives the fakes"),
+    mended("one_batch", step(gives=lambda loss, reals, fakes: (loss, fakes, reals)), "logits that D gives the reals"),
+    mended("one_batch", step(gives=lambda loss, reals, fakes: loss), "Return three"),
+    mended("one_batch", step(factor=-1.0), "not where its loss points"),
+    mended("missing_detach", judging_in_eval, "in train()"),
     mended("minimax", FAULTS["minimax"].wrong, "hardly any gradient"),
     mended("minimax", pull(lambda logits: -bce_g(logits)), "sign"),
     mended("minimax", pull(lambda logits: bce_g(logits.detach().requires_grad_())), "hardly any gradient"),
+    mended("minimax", pull(bce_g, wanted=lambda labels: labels.roll(1)), "not where its loss points"),
+    mended("minimax", pull(bce_g, moves=False), "G does not move"),
     mended("minimax", 3, "a function or a class"),
+    mended("blind_discriminator", LabDiscriminator(), "Give the class"),
     mended("blind_discriminator", Blind, "Still"),
     mended("blind_discriminator", Squashed, "Still sigmoid twice"),
     mended("sigmoid_twice", Columns, "one logit for each image"),
@@ -171,6 +203,8 @@ WRONG = [
     mended("training_mode", draw(True), "Still training mode"),
     mended("kept_gradients", clear("discriminator"), "Still kept gradients"),
     mended("kept_gradients", clear("generator"), "Still kept gradients"),
+    mended("seeded_noise", lambda count, latent_dim: BANK[torch.randint(64, (count,))], "comes again"),
+    mended("seeded_noise", torch.rand, "N(0, 1)"),
     mended("seeded_noise", always_seeded, "Still seeded noise"),
     mended("unit_range", lambda pixels: pixels / 255, "Still unit range"),
     mended("few_images", lambda data: data.take(slice(0, 200)), "learned by heart"),
