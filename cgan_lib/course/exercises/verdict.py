@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
+from itertools import islice
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -22,6 +23,7 @@ from cgan_lib.errors import unknown
 
 CHANGED = "The function changes what it is given: work on a copy, not in place."
 UNREADABLE = "What came back cannot be read: give just what the exercise asks for."
+MOST_YIELDED = 10_000  # far more than any exercise asks for
 PATIENCE = 60  # seconds for which a check waits, on Unix: elsewhere for ever
 
 IDLE = {"RESUME", "NOP", "POP_TOP", "LOAD_CONST", "RETURN_CONST", "LOAD_COMMON_CONSTANT", "RETURN_VALUE"}
@@ -187,12 +189,23 @@ def perform(function: Any, *arguments: Any, **named: Any) -> Any:
         raise Wrong(f"The answer should be a function; this is {type(function).__name__}.")
     try:
         result = function(*arguments, **named)
-        result = list(result) if isinstance(result, Iterator) else result  # a function that yields runs only now
+        if isinstance(result, Iterator):
+            result = _all_of(result)  # a function that yields runs only now
+    except Wrong:
+        raise
     except (Exception, SystemExit) as error:
         raise Raised(f"Your answer raised {type(error).__name__}: {error}") from error
     if result is ... or (result is None and not _does_something(function)):
         raise NotAttempted
     return result
+
+
+def _all_of(given: Iterator[Any]) -> list[Any]:
+    """What a function yields; `Wrong` when there is no end to it."""
+    found = list(islice(given, MOST_YIELDED + 1))
+    if len(found) > MOST_YIELDED:
+        raise Wrong(f"It yields more than {MOST_YIELDED:,} times: is there a loop that does not end?")
+    return found
 
 
 def by_name(function: Any, **values: Any) -> Any:

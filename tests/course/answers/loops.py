@@ -154,6 +154,11 @@ def picked(image=lambda order: order, label=lambda order: order, order=torch.ran
     return give
 
 
+def without_end(images, labels, batch_size):
+    while True:
+        yield from batches(images, labels, batch_size)
+
+
 def same_order(count):
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))
 
@@ -379,6 +384,7 @@ WRONG = [
     ("mended_batches", picked(scale=lambda images: images.float() / 255), "in [-1, 1]"),
     ("mended_batches", picked(scale=lambda images: images), "in [-1, 1]"),
     ("mended_batches", lambda *given: ((x, y.float()) for x, y in batches(*given)), "whole numbers"),
+    ("mended_batches", without_end, "a loop that does not end"),
     ("mended_batches", sorts_in_place, "not in place"),
     ("mended_batches", lambda images, labels, n: batches(images, labels, 5), "batch_size images"),
     ("mended_batches", lambda images, labels, n: [to_unit(images)], "a pair"),
