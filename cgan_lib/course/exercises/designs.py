@@ -39,7 +39,13 @@ def check_ring_setting(answer: toy.Setting) -> str:
             f"Modes covered, {RING_SEEDS} seeds: {modes}; {mean:.1f} on average, {ENOUGH_MODES:.0f} are wanted. "
             "Who of the two has to wait for the other?"
         )
-    return f"Modes covered, {RING_SEEDS} seeds: {modes}. It matters how slow D is beside G, not how slow."
+    slower = answer.lr_g < toy.SLOW_D.lr_g
+    why = (
+        "It matters how slow D is beside G, not how slow."
+        if slower
+        else "And G waits no longer: does it hold, seed by seed?"
+    )
+    return f"Modes covered, {RING_SEEDS} seeds: {modes}. {why}"
 
 
 def _check_rules(setting: toy.Setting) -> None:
