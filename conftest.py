@@ -16,6 +16,7 @@ DEAREST = (
     "notebooks/02_dcgan64_instancenorm.ipynb",
     "notebooks/03_projection_hinge.ipynb",
     "notebooks/01_bce_cgan.ipynb",
+    "notebooks/08_break_it_lab.ipynb",
     "notebooks/06_latent_studio.ipynb",
     "notebooks/07_serving_and_sharing.ipynb",
     "tests/package/test_wheel.py",
