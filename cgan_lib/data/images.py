@@ -1,12 +1,10 @@
-"""Data sets as one tensor on the device: read once, resized once, shuffled by a seed.
+"""Labelled images as one tensor on the device: checked, resized once, shuffled by a seed.
 
-These data sets are small (MNIST: 47 MB), so there is no DataLoader: a batch is an index into a tensor.
+There is no DataLoader: a batch is an index into a tensor, which may be a file mapped into memory.
 """
 
 import hashlib
-import os
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
@@ -15,13 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cgan_lib.errors import UserError, shown, unknown
-from cgan_lib.idx import OfflineError, is_here, read_part
-from cgan_lib.paths import check_name
+from cgan_lib.errors import UserError, shown
 
-DIGITS = tuple("0123456789")
-CLOTHES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
-KANA = ("お", "き", "す", "つ", "な", "は", "ま", "や", "れ", "を")
 MOST_BYTES = 2**32  # of a data set in memory
 
 
@@ -175,79 +168,6 @@ def check_batch_size(data: ImageData, batch_size: int) -> None:
         raise UserError(f"batch_size {batch_size} is more than the {len(data)} images of {data.name}: make it smaller.")
 
 
-def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) -> ImageData:
-    """Read a data set, wherever it is: `$CGAN_DATA`, then `data/`, then a download into `data/`.
-
-    The four files of MNIST and its like may lie in <class>/raw, as torchvision lays them, or in the folder itself, and
-    may be gzipped. Offline, `mnist` falls back to the embedded `digits` with a warning that says so, unless
-    `$CGAN_DATA` is set; that, and any other that cannot be read, is a `UserError`, and so is a class without an image
-    to train on. Images are resized once, antialiased, to `image_size` pixels.
-    """
-    if name not in DATASETS:
-        raise unknown("data set", name, DATASETS)
-    check_name("data set", name)
-    source, class_names = DATASETS[name]
-    try:
-        images, labels = (
-            _own(name, source, train) if callable(source) else _from_files(name, source, class_names, train)
-        )
-    except OfflineError as error:
-        if name != "mnist" or os.environ.get("CGAN_DATA"):  # who says where the data are does not want others
-            raise
-        warnings.warn(f"{error} Using the embedded 8×8 digits instead.", stacklevel=2)
-        name, class_names = "digits", DIGITS
-        images, labels = _embedded_digits(train)
-    data = ImageData(name, images, labels, class_names)
-    if train:
-        check_classes(data)
-    return data.resized(image_size)
-
-
-load = load_data  # its name in notebooks that are already in circulation; goes with 1.0
-
-
-def is_local(name: str) -> bool:
-    """Whether `load_data` can read a data set of `DATASETS` without a download: its files are here, or it has none."""
-    from torchvision import datasets
-
-    source, _ = DATASETS[name]
-    return callable(source) or is_here(getattr(datasets, source))
-
-
-def _own(name: str, source: Callable[[bool], tuple[Tensor, Tensor]], train: bool) -> tuple[Tensor, Tensor]:
-    part = source(train)
-    if not isinstance(part, (tuple, list)) or len(part) != 2:
-        raise UserError(f"{name}: its function in DATASETS returned {shown(part)}: return images, labels.")
-    return part[0], part[1]
-
-
-def _from_files(name: str, class_name: str, class_names: tuple[str, ...], train: bool) -> tuple[Tensor, Tensor]:
-    from torchvision import datasets
-
-    source = getattr(datasets, class_name)
-    if not isinstance(vars(source).get("resources"), list):  # EMNIST, for one, has inherited the addresses of MNIST
-        raise UserError(
-            f"{name}: torchvision's {class_name} is not read from four files as MNIST is: in DATASETS, give a function "
-            "in place of its name, that returns images and labels."
-        )
-    images, labels, folder = read_part(source, name, train)
-    if len(images) != len(labels) or labels.max() >= len(class_names):
-        raise UserError(f"the images and labels in {folder} do not belong together: delete them, and get them again.")
-    return images.unsqueeze(1), labels.long()
-
-
-def _embedded_digits(train: bool) -> tuple[Tensor, Tensor]:
-    """scikit-learn's 1,797 real handwritten digits at 8×8: 1,500 to train on and 297 to test with."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    order = torch.randperm(len(digits.target), generator=torch.Generator().manual_seed(0))
-    order = order[:1500] if train else order[1500:]
-    images = torch.from_numpy(digits.images).float().mul(255 / 16).round().to(torch.uint8)  # (1797, 8, 8)
-    labels = torch.from_numpy(digits.target).long()
-    return images[order].unsqueeze(1), labels[order]
-
-
 def resize(images: Tensor, size: int) -> Tensor:
     """uint8 (N,C,H,W) → uint8 (N,C,size,size), antialiased; in chunks, to spare the memory."""
     if size < 1 or images[:, :, 0, 0].numel() * size**2 > MOST_BYTES:
@@ -260,13 +180,3 @@ def resize(images: Tensor, size: int) -> Tensor:
         for chunk in images.split(4096)
     ]
     return torch.cat(resized)
-
-
-# name: (where it comes from, names of the classes). It comes from a class in torchvision.datasets with four files as
-# MNIST has, or from a function of your own, `read(train: bool)` → images uint8 (N,C,H,W) and labels int64 (N,)
-DATASETS: dict[str, tuple[str | Callable[[bool], tuple[Tensor, Tensor]], tuple[str, ...]]] = {
-    "mnist": ("MNIST", DIGITS),
-    "fashion_mnist": ("FashionMNIST", CLOTHES),
-    "kmnist": ("KMNIST", KANA),
-    "digits": (_embedded_digits, DIGITS),
-}

@@ -1,0 +1,33 @@
+"""Labelled images, from whatever they are stored in: a folder for each concern, one name to load them all."""
+
+from cgan_lib.data.images import (
+    ImageData,
+    batches,
+    check_batch_size,
+    check_classes,
+    resize,
+    to_uint8,
+    to_unit,
+)
+from cgan_lib.data.load import dataset_names, is_local, load, load_data
+from cgan_lib.data.registry import CLOTHES, DATASETS, DIGITS, KANA
+from cgan_lib.data.sources import add_data
+
+__all__ = [
+    "CLOTHES",
+    "DATASETS",
+    "DIGITS",
+    "KANA",
+    "ImageData",
+    "add_data",
+    "batches",
+    "check_batch_size",
+    "check_classes",
+    "dataset_names",
+    "is_local",
+    "load",
+    "load_data",
+    "resize",
+    "to_uint8",
+    "to_unit",
+]
