@@ -1,4 +1,4 @@
-"""A folder of pictures, a folder for each class: as torchvision's `ImageFolder`, with or without a part to test with."""
+"""A folder of pictures, a folder for each class: as torchvision's `ImageFolder`; with a part to test with, or none."""
 
 import hashlib
 import re
@@ -54,9 +54,9 @@ def _plain(folder: Path) -> str:
     return folder.name.lower()
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def _natural(name: str) -> list[tuple[str, int]]:
     """A key that sorts 2 before 10, as people do."""
-    return [(int(digits or 0), text.casefold()) for digits, text in re.findall(r"(\d+)|(\D+)", name)]
+    return [(text.casefold(), int(digits or 0)) for digits, text in re.findall(r"(\d+)|(\D+)", name)]
 
 
 def _why_none(root: Path) -> str:
@@ -68,7 +68,6 @@ def _state(root: Path, items: Iterable[Item]) -> str:
     digest = hashlib.sha256()
     for item in sorted(items, key=lambda item: item.key):
         facts = (root / item.key).stat()
-        digest.update(
-            f"{item.key}\0{facts.st_size}\0{facts.st_mtime_ns}\0{item.train}\n".encode("utf-8", "surrogatepass")
-        )
+        line = f"{item.key}\0{facts.st_size}\0{facts.st_mtime_ns}\0{item.train}\n"
+        digest.update(line.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

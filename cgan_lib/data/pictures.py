@@ -66,10 +66,8 @@ def in_rgb(picture: "Image") -> "Image":
 
     if picture.mode.startswith("I"):  # grey in 16 bits, as "I;16" or, of older files, in 32
         pixels = np.asarray(picture).astype(np.int64)
-        deep = pixels.max() > 255
-        return Image.fromarray((pixels // SIXTEEN_BITS if deep else pixels).clip(0, 255).astype(np.uint8)).convert(
-            "RGB"
-        )
+        eight = pixels // SIXTEEN_BITS if pixels.max() > 255 else pixels
+        return Image.fromarray(eight.clip(0, 255).astype(np.uint8)).convert("RGB")
     if picture.mode == "F":
         raise ValueError("its pixels are fractions, of which nobody knows black and white")
     if "A" in picture.mode or "transparency" in picture.info:
@@ -80,6 +78,5 @@ def in_rgb(picture: "Image") -> "Image":
 
 def _ground(picture: "Image") -> tuple[int, ...]:
     """The mean colour of the four corners."""
-    right, bottom = picture.width - 1, picture.height - 1
-    corners = [picture.getpixel(place) for place in ((0, 0), (right, 0), (0, bottom), (right, bottom))]
-    return tuple(np.mean(corners, axis=0).round().astype(int).tolist())
+    corners = np.asarray(picture)[[0, 0, -1, -1], [0, -1, 0, -1]]  # (4, 3)
+    return tuple(corners.mean(0).round().astype(int).tolist())

@@ -17,7 +17,7 @@ FLAG = (({"train": True}, True), ({"train": False}, False))
 SPLIT = (({"split": "train"}, True), ({"split": "test"}, False))
 WITH_VAL = (({"split": "train"}, True), ({"split": "val"}, True), ({"split": "test"}, False))
 TRAINVAL = (({"split": "trainval"}, True), ({"split": "test"}, False))
-UNDIVIDED = (({}, True),)
+UNDIVIDED: tuple[tuple[Part, bool], ...] = (({}, True),)
 # What the parts of each are called: arguments of its constructor, and whether they are trained with
 SETS: dict[str, Sequence[tuple[Part, bool]]] = {
     **dict.fromkeys(("CIFAR10", "CIFAR100", "EMNIST", "QMNIST", "USPS"), FLAG),
@@ -50,7 +50,8 @@ def set_names() -> list[str]:
 def open_set(name: str, variant: str) -> Collection:
     """The pictures of a set: from `$CGAN_DATA` or `data/`, else downloaded into `data/`; `UserError` when offline."""
     parts = [(_part(name, variant, arguments), train) for arguments, train in SETS[name]]
-    class_names, items = _class_names(name, parts[0][0]), []
+    class_names = _class_names(name, parts[0][0])
+    items: list[Item] = []
     unused = "N/A" in class_names  # the letters of EMNIST are counted from 1
     for dataset, train in parts:
         for row, label in enumerate(_labels(dataset)):
