@@ -4,6 +4,7 @@ import os
 from dataclasses import KW_ONLY, asdict, fields
 from dataclasses import replace as dataclass_replace
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import torch
@@ -14,8 +15,7 @@ from pydantic_core import ErrorDetails
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from cgan_lib.data import DATASETS
-from cgan_lib.errors import UserError, unknown
+from cgan_lib.errors import UserError, shown, unknown
 from cgan_lib.losses import LOSSES
 from cgan_lib.models import MODELS, Family
 from cgan_lib.models.layers import ConditionalGenerator
@@ -54,6 +54,13 @@ def _folder_name(name: str) -> str:
     return check_name("name", name)
 
 
+def _dataset_name(name: str) -> str:
+    """`name` itself: whether there are such data is asked when they are loaded, since a run may come from elsewhere."""
+    if not isinstance(name, (str, Path)) or not str(name).strip():
+        raise UserError(f"dataset={shown(name)} must be a name, such as mnist, or a path, in quotes.")
+    return str(name)
+
+
 @dataclass(frozen=True, config=ConfigDict(strict=True, allow_inf_nan=False, extra="forbid"))
 class Recipe:
     """Everything that defines a run. Make variants with `recipe.replace(lr=1e-3)`; `UserError` for a bad value."""
@@ -63,8 +70,8 @@ class Recipe:
     model: Annotated[str, one_of("model", MODELS)]
     """the two networks: a name in cgan_lib.models.MODELS"""
     _: KW_ONLY
-    dataset: Annotated[str, one_of("data set", DATASETS)] = "mnist"
-    """mnist, fashion_mnist, kmnist or digits"""
+    dataset: Annotated[str, BeforeValidator(_dataset_name)] = "mnist"
+    """a name that `load_data` knows, such as mnist or cifar10, or the path of a folder with a folder for each class"""
     image_size: Annotated[int, MORE_THAN_0] = 28
     """height and width in pixels; data are resized to it"""
     latent_dim: Annotated[int, MORE_THAN_0] = 100

@@ -48,6 +48,11 @@ def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) 
     return _prepared(name, source.open(), source, train, image_size)
 
 
+def is_known(name: str) -> bool:
+    """Whether `load_data` knows this name, so that it need not be a path."""
+    return name in DATASETS or find_source(name) is not None or find_set(name) is not None
+
+
 def dataset_names() -> list[str]:
     """What `load_data` knows by name."""
     return [*DATASETS, *source_names(), *set_names()]
@@ -89,9 +94,11 @@ load = load_data  # its name in notebooks that are already in circulation; goes 
 
 
 def is_local(name: str) -> bool:
-    """Whether `load_data` can read a data set of `DATASETS` without a download: its files are here, or it has none."""
+    """Whether `load_data` can read what this name is known for without a download: its files are here."""
     from torchvision import datasets
 
+    if name not in DATASETS:
+        return find_source(name) is not None
     source, _ = DATASETS[name]
     return callable(source) or is_here(getattr(datasets, source))
 

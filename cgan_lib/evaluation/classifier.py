@@ -3,19 +3,22 @@
 import copy
 import hashlib
 from functools import lru_cache
+from math import isqrt
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
-from cgan_lib.data import ImageData, batches, load_data, to_unit
+from cgan_lib.data import DATASETS, ImageData, batches, load_data, to_unit
 from cgan_lib.files import write_atomically
 from cgan_lib.paths import home, make_folder
 from cgan_lib.training import AUTOCAST, pick_precision
 from cgan_lib.weights import state_to_store
 
-SIZE = 28  # images are read at 28×28, whatever their size
+SIZE = 28  # at which the images of built-in sets are read, whatever their size
+LARGER = 32  # at which other pictures are, unless they are smaller
 SHIPPED = Path(__file__).parent
 BATCH = 128  # of a large data set; a small one is read in at least 40 batches an epoch
 EPOCHS = 8
@@ -29,8 +32,9 @@ class Classifier(nn.Module):
 
     num_features = 128
 
-    def __init__(self, num_classes: int = 10, channels: int = 1):
+    def __init__(self, num_classes: int = 10, channels: int = 1, size: int = SIZE):
         super().__init__()
+        self.size = size  # images of any other are brought to it first
 
         def block(c_in: int, c_out: int, stride: int) -> list[nn.Module]:
             return [nn.Conv2d(c_in, c_out, 3, stride, padding=1), nn.BatchNorm2d(c_out), nn.ReLU()]
@@ -42,26 +46,40 @@ class Classifier(nn.Module):
             *block(64, 64, stride=2),  # (N, 64, 7, 7)
             nn.Flatten(),
             nn.Dropout(0.3),
-            nn.Linear(64 * 7 * 7, self.num_features),
+            nn.Linear(64 * (size // 4) ** 2, self.num_features),
             nn.ReLU(),
         )
         self.logits = nn.Linear(self.num_features, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[-1] != SIZE:
-            x = F.interpolate(x, size=(SIZE, SIZE), mode="bicubic", antialias=True).clamp(-1, 1)
+        if x.shape[-1] != self.size:
+            x = F.interpolate(x, size=(self.size, self.size), mode="bicubic", antialias=True).clamp(-1, 1)
         return self.backbone(x)
 
 
-def load_classifier(dataset: str = "mnist") -> Classifier:
-    """The classifier of a data set, in evaluation mode: shipped, or trained now and kept in `data/classifiers/`."""
+def reading_size(training: ImageData) -> int:
+    """The side in pixels at which a classifier of these images reads."""
+    return SIZE if training.name in DATASETS or training.image_size < LARGER else LARGER
+
+
+def load_for_reading(dataset: str, image_size: int = SIZE, *, train: bool = True) -> ImageData:
+    """Real images as a classifier learns them: those of built-in sets as they are, other pictures at `image_size`."""
+    return load_data(dataset, train=train, image_size=SIZE if dataset in DATASETS else image_size)
+
+
+def load_classifier(dataset: str = "mnist", image_size: int = SIZE) -> Classifier:
+    """The classifier of a data set, in evaluation mode: shipped, or trained now and kept in `data/classifiers/`.
+
+    `image_size` is that of the images to read, for a data set that is not built in.
+    """
     shipped = _shipped(dataset)
-    return open_classifier(shipped if shipped.is_file() else classifier_file(load_data(dataset)))
+    file = shipped if shipped.is_file() else classifier_file(load_for_reading(dataset, image_size))
+    return open_classifier(file)
 
 
-def has_classifier(dataset: str) -> bool:
+def has_classifier(dataset: str, image_size: int = SIZE) -> bool:
     """Whether the classifier of a data set that is at hand is there too, without training one."""
-    training = load_data(dataset)
+    training = load_for_reading(dataset, image_size)
     return _is_shipped(training) or _kept(training).is_file()
 
 
@@ -75,7 +93,7 @@ def classifier_file(training: ImageData) -> Path:
         return _shipped(training.name)
     if not (kept := _kept(training)).is_file():
         print(f"Training a classifier of {training.name}, once …")
-        save_classifier(train_classifier(training), kept)
+        save_classifier(train_classifier(training, size=reading_size(training), shown=True), kept)
     return kept
 
 
@@ -85,7 +103,8 @@ def open_classifier(path: Path) -> Classifier:
 
     state = load_file(path)
     with torch.random.fork_rng(devices=[]):  # the weights that it starts with are drawn for nothing
-        network = Classifier(len(state["logits.weight"]), state["backbone.0.weight"].shape[1])
+        size = 4 * isqrt(state["backbone.14.weight"].shape[1] // 64)
+        network = Classifier(len(state["logits.weight"]), state["backbone.0.weight"].shape[1], size)
     network.load_state_dict(state)
     return network.eval()
 
@@ -120,10 +139,13 @@ def fingerprint(network: nn.Module) -> str:
     return digest.hexdigest()[:12]
 
 
-def train_classifier(data: ImageData, seed: int = 1, held_out: ImageData | None = None) -> Classifier:
+def train_classifier(
+    data: ImageData, seed: int = 1, held_out: ImageData | None = None, size: int = SIZE, *, shown: bool = False
+) -> Classifier:
     """A classifier trained on `data`, each batch moved by up to two pixels; in evaluation mode.
 
-    With `held_out`, the weights are those of the epoch that read most of these images right, else the last.
+    It reads at `size` pixels; `shown` draws a progress bar. With `held_out`, the weights are those of the epoch that
+    read most of these images right, else the last.
     """
     batch_size = max(1, min(BATCH, len(data) // 40))
     steps = max(EPOCHS * len(data) // batch_size, LEAST_STEPS)
@@ -131,10 +153,11 @@ def train_classifier(data: ImageData, seed: int = 1, held_out: ImageData | None 
     best, best_state = -1.0, None
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        network = Classifier(data.num_classes, data.channels).to(memory_format=torch.channels_last)
+        network = Classifier(data.num_classes, data.channels, size).to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(network.parameters())
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps)
-        for step, (images, labels) in zip(range(1, steps + 1), batches(data, batch_size, seed), strict=False):
+        numbers = tqdm(range(1, steps + 1), data.name, unit="step", mininterval=0.5, disable=not shown)
+        for step, (images, labels) in zip(numbers, batches(data, batch_size, seed), strict=False):
             shift = torch.randint(-2, 3, (2,)).tolist()
             with torch.autocast("cpu", AUTOCAST[precision], enabled=precision != "fp32"):
                 logits = network.logits(network(images.roll(shift, (2, 3))))

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+TRUSTED = 90.0  # percent: a classifier that reads fewer real images right is a poor judge of others
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -26,6 +28,8 @@ class Scores:
     """independent sets of latents; the scores are means over them"""
     classifier: str
     """fingerprint of the classifier: compare scores of the same one only"""
+    classifier_accuracy: float
+    """percent of those real test images that it reads right: what it says of fakes is no better"""
     fid: float
     """↓ distance between Gaussians fitted to the features of fakes and of real images"""
     kid: float
@@ -82,7 +86,14 @@ class Scores:
         times = f" × {self.seeds} seeds" if self.seeds > 1 else ""
         fewer = f" (real: {self.real.count:,} training images)" if self.real and self.real.count != self.count else ""
         compared = f"{self.count:,} images{times}{fewer} beside {self.real_count:,} test images of {self.dataset}"
-        return "\n".join([*lines, f"{compared}; classifier {self.classifier}"])
+        read = f"classifier {self.classifier}, which reads {self.classifier_accuracy:.1f}% of those right"
+        return "\n".join([*lines, f"{compared};", read, *self._doubts()])
+
+    def _doubts(self) -> list[str]:
+        """What to think of scores that rest on a classifier that often errs."""
+        if self.classifier_accuracy >= TRUSTED:
+            return []
+        return [f"Below {TRUSTED:.0f}% GAN-test says little, and the other scores less than they seem to."]
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain numbers, lists and dicts, for JSON; None for NaN, which JSON does not know."""
