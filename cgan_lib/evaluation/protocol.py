@@ -89,9 +89,8 @@ def evaluate(
     task.warn(fakes[seed])
     scores = [_measure(images, task.reference()) for images in fakes.values()]
     if gan_train:
-        learned = [
-            learned_from(images, task.tested(), number, reading_size(training)) for number, images in fakes.items()
-        ]
+        size, tested = reading_size(training), task.tested()
+        learned = [learned_from(images, tested, number, size) for number, images in fakes.items()]
         scores = [replace(one, gan_train=percent) for one, percent in zip(scores, learned, strict=True)]
     return mean_over_seeds(scores, task.real_scores(gan_train))
 
@@ -221,10 +220,8 @@ def _reference(real: ImageData, classifier: Path, device: str) -> _Reference:
 
 @lru_cache(maxsize=8)
 def _real_scores(real: ImageData, reference: _Reference, tested: ImageData | None) -> Scores:
-    return replace(
-        _measure(real, reference),
-        gan_train=learned_from(real, tested, size=reference.classifier.size) if tested else None,
-    )
+    gan_train = learned_from(real, tested, size=reference.classifier.size) if tested else None
+    return replace(_measure(real, reference), gan_train=gan_train)
 
 
 def _measure(images: ImageData, reference: _Reference) -> Scores:

@@ -104,7 +104,7 @@ def check_images(images: Tensor, channels: int, count: int | None = None) -> Ten
 
 def side_of(images: Any) -> int:
     """The side in pixels of what should be images; 1 for what is none, which `check_images` refuses."""
-    shape = getattr(images, "shape", ())
+    shape: tuple[int, ...] = tuple(getattr(images, "shape", ()))
     return int(shape[-1]) if len(shape) == 4 and shape[-1] > 0 else 1
 
 

@@ -14,6 +14,7 @@ SCORES = Scores(
     real_count=1500,
     seeds=2,
     classifier="0123456789ab",
+    classifier_accuracy=99.25,
     fid=12.346,
     kid=0.6789,
     inception_score=9.5,
