@@ -103,7 +103,8 @@ def test_names_that_are_no_folder_are_refused(recipe, value):
     ("change", "message"),
     [
         (dict(model="spatal"), r"unknown model 'spatal': did you mean 'spatial'\?"),
-        (dict(dataset="fashion-mnist"), r"unknown data set 'fashion-mnist': did you mean 'fashion_mnist'\?"),
+        (dict(dataset=7), r"dataset=7 must be a name, such as mnist, or a path"),
+        (dict(dataset=" "), r"dataset=' ' must be a name"),
         (dict(loss="relativist"), r"unknown loss 'relativist': did you mean 'relativistic'\?"),
         (dict(precision="bf61"), r"unknown precision 'bf61': did you mean 'bf16'\?"),
         (dict(batchsize=8), r"unknown field of a recipe 'batchsize': did you mean 'batch_size'\?"),
@@ -127,6 +128,7 @@ def test_a_recipe_without_networks_is_none():
     ("ask", "message"),
     [
         (lambda: get_recipe("droput"), r"unknown recipe 'droput': did you mean 'dropout'\?"),
+        (lambda: get_recipe("bce", dataset="fashion-mnist"), r"'fashion-mnist': did you mean 'fashion_mnist'\?"),
         (lambda: check_profile("dem"), r"unknown profile 'dem': did you mean 'demo'\?"),
     ],
 )

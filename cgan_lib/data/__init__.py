@@ -9,7 +9,7 @@ from cgan_lib.data.images import (
     to_uint8,
     to_unit,
 )
-from cgan_lib.data.load import dataset_names, is_known, is_local, load, load_data
+from cgan_lib.data.load import check_dataset, dataset_names, is_known, is_local, load, load_data
 from cgan_lib.data.registry import CLOTHES, DATASETS, DIGITS, KANA
 from cgan_lib.data.sources import add_data
 
@@ -23,6 +23,7 @@ __all__ = [
     "batches",
     "check_batch_size",
     "check_classes",
+    "check_dataset",
     "dataset_names",
     "is_known",
     "is_local",

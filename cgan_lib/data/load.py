@@ -40,8 +40,7 @@ def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) 
         plain = "_".join(part for part in found if part).lower()
         return _prepared(plain, open_set(*found), Source(""), train, image_size)
     if not (source := find_source(name)):
-        if not is_path(name):
-            raise unknown("data set", name, dataset_names())
+        check_dataset(name)
         name = add_data(name)
         source = find_source(name)
         assert source
@@ -51,6 +50,12 @@ def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) 
 def is_known(name: str) -> bool:
     """Whether `load_data` knows this name, so that it need not be a path."""
     return name in DATASETS or find_source(name) is not None or find_set(name) is not None
+
+
+def check_dataset(name: str) -> None:
+    """Raise `UserError`, with the nearest name, for what is neither a data set that is known nor a path."""
+    if not is_known(name) and not is_path(name):
+        raise unknown("data set", name, dataset_names())
 
 
 def dataset_names() -> list[str]:

@@ -45,7 +45,7 @@ def add_data(path: str | Path, name: str | None = None, *, fit: Fit = "crop", gr
     `UserError` for what cannot be read so, and for a name that is taken.
     """
     place = locate(path).resolve()
-    if not place.is_dir() and place.suffix.lower() not in TABLES:
+    if not place.is_dir() and not (place.is_file() and place.suffix.lower() in TABLES):
         raise UserError(f"{place} is neither a folder nor a file {', '.join(TABLES)}: name one that is.")
     if fit not in get_args(Fit):
         raise UserError(f"fit={shown(fit)} must be crop or pad.")

@@ -5,10 +5,9 @@ from torch import Tensor
 
 from cgan_lib.errors import UserError
 from cgan_lib.evaluation.classifier import load_for_reading
-from cgan_lib.evaluation.samples import check_measurable, dataset_of, generate_like
+from cgan_lib.evaluation.samples import check_measurable, dataset_of, generate_like, image_size_of
 from cgan_lib.files import first_line
 from cgan_lib.models.layers import ConditionalGenerator
-from cgan_lib.sampling import generator_config
 
 INCEPTION_COUNT = 60_000
 AT_ONCE = 50
@@ -31,7 +30,7 @@ def inception_fid(
     2048; papers use 2048.
     """
     name = dataset_of(generator, dataset)
-    test = load_for_reading(name, generator_config(generator)["image_size"], train=False)
+    test = load_for_reading(name, image_size_of(generator), train=False)
     check_measurable(generator, test, count)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     metric = _metric(feature).to(device)

@@ -48,6 +48,7 @@ from cgan_lib.evaluation.samples import (
     dataset_of,
     enough,
     generate_like,
+    image_size_of,
     in_proportion,
     side_of,
     warn_of_few,
@@ -55,7 +56,7 @@ from cgan_lib.evaluation.samples import (
 from cgan_lib.evaluation.scores import Scores, mean_over_seeds
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.recipes import SAMPLES, SEEDS, current_profile
-from cgan_lib.sampling import check_labels, generator_config
+from cgan_lib.sampling import check_labels
 
 MOST_SEEDS = 100
 HELD_OUT = 6  # of the images that GAN-train learns from, every sixth chooses the epoch
@@ -81,7 +82,7 @@ def evaluate(
     seeds = SEEDS[current_profile()] if seeds is None else seeds
     if not isinstance(seeds, Integral) or not 1 <= seeds <= MOST_SEEDS:
         raise UserError(f"seeds {shown(seeds, 30)} must be at least 1 and at most {MOST_SEEDS}, a whole number.")
-    training, test = _both_parts(dataset_of(generator, dataset), generator_config(generator)["image_size"])
+    training, test = _both_parts(dataset_of(generator, dataset), image_size_of(generator))
     count = enough(SAMPLES[current_profile()], test.num_classes) if count is None else count
     check_measurable(generator, test, count)
     fakes = {number: generate_like(generator, test, count, number) for number in range(seed, seed + seeds)}
@@ -120,7 +121,7 @@ def quick_scores(generator: ConditionalGenerator, dataset: str, count: int, seed
 
     They compare with real *training* images, so that a generator chosen by them was not chosen on the test images.
     """
-    training = load_for_reading(dataset, generator_config(generator)["image_size"])
+    training = load_for_reading(dataset, image_size_of(generator))
     check_measurable(generator, training, count)
     fakes = generate_like(generator, training, count, seed)
     reference = _Task(training, training, count, fakes.image_size, _device(generator)).reference()

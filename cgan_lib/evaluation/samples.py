@@ -102,6 +102,11 @@ def check_images(images: Tensor, channels: int, count: int | None = None) -> Ten
     return images.cpu()
 
 
+def image_size_of(generator: ConditionalGenerator) -> int:
+    """The side in pixels of what it draws; that of built-in sets for a network of one's own that does not say so."""
+    return generator_config(generator).get("image_size", 28)
+
+
 def side_of(images: Any) -> int:
     """The side in pixels of what should be images; 1 for what is none, which `check_images` refuses."""
     shape: tuple[int, ...] = tuple(getattr(images, "shape", ()))

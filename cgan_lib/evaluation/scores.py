@@ -86,8 +86,8 @@ class Scores:
         times = f" × {self.seeds} seeds" if self.seeds > 1 else ""
         fewer = f" (real: {self.real.count:,} training images)" if self.real and self.real.count != self.count else ""
         compared = f"{self.count:,} images{times}{fewer} beside {self.real_count:,} test images of {self.dataset}"
-        read = f"classifier {self.classifier}, which reads {self.classifier_accuracy:.1f}% of those right"
-        return "\n".join([*lines, f"{compared};", read, *self._doubts()])
+        reader = f"classifier {self.classifier} reads {self.classifier_accuracy:.1f}% of those right"
+        return "\n".join([*lines, f"{compared}; {reader}", *self._doubts()])
 
     def _doubts(self) -> list[str]:
         """What to think of scores that rest on a classifier that often errs."""
@@ -137,6 +137,6 @@ def mean_over_seeds(scores: Sequence[Scores], real: Scores) -> Scores:
             values[name] = tuple(torch.tensor(of_each_seed, dtype=torch.float64).mean(0).tolist())
         elif isinstance(of_each_seed[0], float):
             values[name] = fmean(of_each_seed)
-            if len(scores) > 1:
+            if len(scores) > 1 and name in ROWS:
                 deviation[name] = stdev(of_each_seed)
     return replace(scores[0], **values, deviation=deviation)
