@@ -228,15 +228,20 @@ class ConditionalGenerator(
         return generator.eval()  # older huggingface_hub leaves it in training mode
 
 
-def config_of(state: dict[str, Tensor], dense: str, base_channels: int, channels: int) -> dict[str, int]:
-    """Constructor arguments of a generator whose layer `dense` turns `z` and a label vector into the first map."""
+def config_of(
+    state: dict[str, Tensor], dense: str, base_channels: int, channels: int, stages: int = 2
+) -> dict[str, int]:
+    """Constructor arguments of a generator whose layer `dense` turns `z` and a label vector into the first map.
+
+    Which is doubled in so many `stages`.
+    """
     num_classes, embed_dim = state["label_embedding.weight"].shape
     rows, columns = state[f"{dense}.weight"].shape  # (base_channels · side · side, latent_dim + embed_dim)
     return dict(
         latent_dim=columns - embed_dim,
         num_classes=num_classes,
         channels=channels,
-        image_size=4 * isqrt(rows // base_channels),
+        image_size=2**stages * isqrt(rows // base_channels),
         embed_dim=embed_dim,
         base_channels=base_channels,
     )

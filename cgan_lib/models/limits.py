@@ -54,6 +54,17 @@ def quarter(image_size: int) -> int:
     return image_size // 4
 
 
+def doublings(image_size: int) -> int:
+    """Stride-2 stages between an image and the map it begins as: two, and more where that map would be above 8×8.
+
+    28 → 2 (7×7), 32 → 2 (8×8), 64 → 3, 128 → 4.
+    """
+    side, times = quarter(image_size), 2
+    while side > 8 and side % 2 == 0:
+        side, times = side // 2, times + 1
+    return times
+
+
 def halvings(image_size: int) -> int:
     """How often the sides of an image can be halved before they are odd or below 4: 64 → 4 (times), 28 → 2."""
     quarter(image_size)
