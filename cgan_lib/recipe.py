@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from cgan_lib.augment import check_augment
 from cgan_lib.errors import UserError, shown, unknown
 from cgan_lib.losses import LOSSES
 from cgan_lib.models import MODELS, Family
@@ -59,6 +60,12 @@ def _dataset_name(name: str) -> str:
     if not isinstance(name, (str, Path)) or not str(name).strip():
         raise UserError(f"dataset={shown(name)} must be a name, such as mnist, or a path, in quotes.")
     return str(name)
+
+
+def _flag(value: bool) -> bool:
+    if not isinstance(value, bool):
+        raise UserError(f"balanced={shown(value)} must be True or False.")
+    return value
 
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, allow_inf_nan=False, extra="forbid"))
@@ -110,6 +117,10 @@ class Recipe:
     """decay of the averaged generator, which makes the samples; 0: no average"""
     grow_every: Annotated[int, AT_LEAST_0] = 0
     """steps at each image size while a growing model grows; 0: whole from the start"""
+    augment: Annotated[str, BeforeValidator(check_augment)] = ""
+    """what the discriminator's view is changed by, for small data sets: translation, colour, cutout, joined by +"""
+    balanced: Annotated[bool, BeforeValidator(_flag)] = False
+    """each class is seen equally often, however rare; default: as often as it occurs"""
     precision: Annotated[Precision, one_of("precision", get_args(Precision))] = "auto"
     """auto: bf16 where the hardware does it natively, fp16 with loss scaling on older GPUs, else fp32"""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

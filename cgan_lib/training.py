@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+from cgan_lib.augment import augment
 from cgan_lib.data import ImageData, batches
 from cgan_lib.errors import UserError, unknown
 from cgan_lib.losses import LOSSES
@@ -95,7 +96,8 @@ class Trainer:
         """
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            for real, labels in batches(self.data, self.recipe.batch_size, self.recipe.seed, start=self.step):
+            recipe = self.recipe
+            for real, labels in batches(self.data, recipe.batch_size, recipe.seed, self.step, recipe.balanced):
                 if self.step >= until:
                     break
                 measure = (self.step + 1) % self.recipe.log_every == 0 or self.step + 1 == until
@@ -125,6 +127,7 @@ class Trainer:
         self, real: Tensor, labels: Tensor, fake: Tensor, fake_labels: Tensor, measure: bool = False
     ) -> dict[str, Tensor]:
         """Move the discriminator towards telling `real` from `fake`; no gradient reaches the generator."""
+        real, fake = (augment(images, self.recipe.augment) for images in (real, fake))
         with self._autocast():
             real_logits = self.discriminator(real, labels)
             fake_logits = self.discriminator(fake, fake_labels)
@@ -139,9 +142,9 @@ class Trainer:
     def g_step(self, fake: Tensor, fake_labels: Tensor, real: Tensor, measure: bool = False) -> dict[str, Tensor]:
         """Move the generator towards images that the discriminator takes for real; `fake` carries its graph."""
         with self._autocast():
-            logits = [self.discriminator(fake, fake_labels)]
+            logits = [self.discriminator(augment(fake, self.recipe.augment), fake_labels)]
             if self.loss.relative:  # then the reals of the batch have the labels of the fakes
-                logits.append(self.discriminator(real, fake_labels).detach())
+                logits.append(self.discriminator(augment(real, self.recipe.augment), fake_labels).detach())
         loss = self.loss.g(*(part.float() for part in logits))
         self._descend(loss, self.parameters_g, self.optimizer_g)
         return {"loss/G": loss.detach(), "gradient_norm/G": _gradient_norm(self.parameters_g)} if measure else {}

@@ -12,7 +12,7 @@ from cgan_lib import RECIPES, Recipe, UserError, get_recipe, train
 from cgan_lib.models import MODELS
 from cgan_lib.recipes import CI_STEPS, QUICK_SAMPLES, check_profile, current_profile
 
-NAMES = {"name", "model", "dataset", "loss", "precision"}
+NAMES = {"augment", "balanced", "name", "model", "dataset", "loss", "precision"}
 FROM_1 = {
     *("image_size", "latent_dim", "embed_dim", "base_channels", "base_channels_d", "feature_dim", "penalty_every"),
     *("batch_size", "n_dis", "epochs", "demo_steps", "log_every", "grid_every", "save_every"),
@@ -103,6 +103,8 @@ def test_names_that_are_no_folder_are_refused(recipe, value):
     ("change", "message"),
     [
         (dict(model="spatal"), r"unknown model 'spatal': did you mean 'spatial'\?"),
+        (dict(balanced=1), r"balanced=1 must be True or False"),
+        (dict(augment="cutuot"), r"unknown augmentation 'cutuot': did you mean 'cutout'\?"),
         (dict(dataset=7), r"dataset=7 must be a name, such as mnist, or a path"),
         (dict(dataset=" "), r"dataset=' ' must be a name"),
         (dict(loss="relativist"), r"unknown loss 'relativist': did you mean 'relativistic'\?"),

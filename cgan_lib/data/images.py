@@ -134,21 +134,35 @@ def to_uint8(images: Tensor) -> Tensor:
     return images.float().add(1).mul(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def batches(data: ImageData, batch_size: int, seed: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    data: ImageData, batch_size: int, seed: int, start: int = 0, balanced: bool = False
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless shuffled batches `(real, labels)`: float32 (B,C,H,W) in [-1,1] and int64 (B,), from step `start` on.
 
     The order is a function of `(seed, epoch)` alone, so batch `start` is the same whether or not the ones before it
-    were drawn: an interrupted run continues exactly. The incomplete last batch of an epoch is left out.
+    were drawn: an interrupted run continues exactly. The incomplete last batch of an epoch is left out. `balanced`: in
+    place of each image once an epoch has as many, drawn so that every class comes equally often.
     """
     check_batch_size(data, batch_size)
     per_epoch = len(data) // batch_size
     epoch, first = divmod(start, per_epoch)
     for epoch in count(epoch):  # noqa: B020 - counts on from the epoch of `start`
         shuffle = torch.Generator().manual_seed(seed * 100_003 + epoch)
-        order = torch.randperm(len(data), generator=shuffle).to(data.labels.device)
+        order = _balanced_order(data, shuffle) if balanced else torch.randperm(len(data), generator=shuffle)
+        order = order.to(data.labels.device)
         for indices in order.split(batch_size)[first:per_epoch]:
             yield to_unit(data.images[indices]), data.labels[indices]
         first = 0
+
+
+def _balanced_order(data: ImageData, generator: torch.Generator) -> Tensor:
+    """As many positions as there are images: a class, each equally likely, then one of its images."""
+    labels = data.labels.cpu()
+    by_class = labels.argsort(stable=True)
+    counts = labels.bincount(minlength=data.num_classes)
+    classes = torch.randint(data.num_classes, (len(data),), generator=generator)
+    within = (torch.rand(len(data), generator=generator, dtype=torch.float64) * counts[classes]).long()
+    return by_class[(counts.cumsum(0) - counts)[classes] + within]
 
 
 def check_classes(data: ImageData) -> None:
