@@ -110,7 +110,7 @@ def test_names_that_are_no_folder_are_refused(recipe, value):
         (dict(loss="relativist"), r"unknown loss 'relativist': did you mean 'relativistic'\?"),
         (dict(precision="bf61"), r"unknown precision 'bf61': did you mean 'bf16'\?"),
         (dict(batchsize=8), r"unknown field of a recipe 'batchsize': did you mean 'batch_size'\?"),
-        (dict(zzz=8), r"unknown field of a recipe 'zzz': There are: base_channels, .*steps\."),
+        (dict(zzz=8), r"unknown field of a recipe 'zzz': There are: augment, .*steps\."),
         (dict(model=None), "unknown model None"),
         (dict(model=["bce"]), r"unknown model \['bce'\]"),
     ],
@@ -256,7 +256,7 @@ def test_profiles_change_nothing_but_the_number_of_steps(tiny, monkeypatch):
 
 LENGTH = {"steps", "demo_steps", "epochs", "log_every", "grid_every", "save_every"}
 OTHER = dict(name="other", model="spatial", dataset="mnist", loss="minimax", precision="fp32")
-OTHER |= dict(lr_d=0.1, steps=1, feature_dim=64, penalty_weight=0.1)
+OTHER |= dict(augment="colour", balanced=True, lr_d=0.1, steps=1, feature_dim=64, penalty_weight=0.1)
 
 
 @pytest.mark.parametrize("field", [f.name for f in fields(Recipe)])
