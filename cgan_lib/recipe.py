@@ -1,6 +1,7 @@
 """A recipe: everything that defines a run, as one frozen dataclass; and profiles, which say how long it takes."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, asdict, fields
 from dataclasses import replace as dataclass_replace
 from functools import cache
@@ -182,10 +183,13 @@ class Recipe:
         full = self.epochs * (num_images // self.batch_size)
         return {"ci": CI_STEPS, "demo": self.demo_steps, "full": full}[check_profile(profile)]
 
-    def build(self, num_classes: int = 10, channels: int = 1) -> tuple[ConditionalGenerator, nn.Module]:
+    def build(
+        self, num_classes: int = 10, channels: int = 1, attributes: Sequence[int] = ()
+    ) -> tuple[ConditionalGenerator, nn.Module]:
         """The generator and the discriminator, with random weights from `seed`, on the CPU."""
         family = MODELS[self.model]
-        shape = dict(num_classes=num_classes, channels=channels, image_size=self.image_size)
+        shape: dict[str, Any] = dict(num_classes=num_classes, channels=channels, image_size=self.image_size)
+        shape |= {"attributes": attributes} if attributes else {}
         chosen = {name: value for name in family.options if (value := getattr(self, name)) is not None}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)

@@ -65,8 +65,9 @@ class Trainer:
         self.precision = pick_precision(recipe.precision, self.device)
         self.data = data.to(self.device)
         self.step = 0
-        generator, discriminator = recipe.build(data.num_classes, data.channels)
-        generator.dataset, generator.class_names = data.name, data.class_names
+        generator, discriminator = recipe.build(data.num_classes, data.channels, data.attribute_sizes)
+        generator.draws(data.name, data.class_names, data.attributes)
+        self.classes = self.data.labels.unique()  # of which there are images: a red 7 may be kept back
         self.generator = generator.to(self.device).to(memory_format=_best_memory_format(generator))
         self.discriminator = discriminator.to(self.device).to(memory_format=_best_memory_format(discriminator))
         self.growing = [network for network in (generator, discriminator) if isinstance(network, Growing)]
@@ -111,7 +112,7 @@ class Trainer:
         self._prepare()
         g_moves = (self.step + 1) % self.recipe.n_dis == 0
         z = torch.randn(len(real), self.recipe.latent_dim, device=self.device)
-        random_labels = torch.randint(self.data.num_classes, (len(real),), device=self.device)
+        random_labels = self.classes[torch.randint(len(self.classes), (len(real),), device=self.device)]
         fake_labels = labels if self.loss.paired else random_labels
         with self._autocast(), torch.set_grad_enabled(g_moves):
             fake = self.generator(z, fake_labels)  # one forward pass serves both networks

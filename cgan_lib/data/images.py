@@ -4,8 +4,8 @@ There is no DataLoader: a batch is an index into a tensor, which may be a file m
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cgan_lib.attributes import joint_names, split_labels
 from cgan_lib.errors import UserError, shown
 
 MOST_BYTES = 2**32  # of a data set in memory
@@ -30,10 +31,14 @@ class ImageData:
     images: Tensor
     labels: Tensor
     class_names: tuple[str, ...]
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """what a class is made of, where it is made of several: {"digit": …, "colour": …}, the last counts fastest"""
 
     def __post_init__(self) -> None:
         if problem := _problem(self.images, self.labels, self.class_names):
             raise UserError(f"{self.name}: {problem}.")
+        if self.attributes and joint_names(self.attributes) != tuple(self.class_names):
+            raise UserError(f"{self.name}: class_names must be joint_names(attributes).")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -63,6 +68,11 @@ class ImageData:
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
+
+    @property
+    def attribute_sizes(self) -> tuple[int, ...]:
+        """How many values each attribute has; none where a class is one thing."""
+        return tuple(map(len, self.attributes.values()))
 
     @property
     def channels(self) -> int:
@@ -96,9 +106,9 @@ class ImageData:
 
 def _problem(images: Tensor, labels: Tensor, class_names: Sequence[str]) -> str:
     """What is wrong with the fields of an `ImageData`, and the fix; empty when nothing is."""
-    for field, value in (("images", images), ("labels", labels)):
+    for what, value in (("images", images), ("labels", labels)):
         if not isinstance(value, Tensor):
-            return f"{field} must be a tensor, not {type(value).__name__}: torch.as_tensor converts arrays and lists"
+            return f"{what} must be a tensor, not {type(value).__name__}: torch.as_tensor converts arrays and lists"
     shape = tuple(images.shape)
     if images.dtype != torch.uint8:
         return f"images must be uint8 pixels from 0 to 255, not {images.dtype}: to_uint8 converts from [-1, 1]"
@@ -167,13 +177,17 @@ def _balanced_order(data: ImageData, generator: torch.Generator) -> Tensor:
 
 def check_classes(data: ImageData) -> None:
     """Raise `UserError` when a class has no image: nothing could be learned about it."""
-    counts = data.labels.bincount(minlength=data.num_classes)
-    if counts.min() == 0:
-        label = int(counts.argmin())
-        raise UserError(
-            f"class {label} ({data.class_names[label]}) of {data.name} has 0 images: add some, or leave it out of "
-            "class_names."
-        )
+    names, labels = list(data.attributes.values()) or [data.class_names], data.labels[:, None]
+    if data.attributes:  # not every combination need be there, but every value
+        labels = split_labels(data.labels, data.attribute_sizes)
+    for values, column in zip(names, labels.unbind(1), strict=True):
+        counts = column.bincount(minlength=len(values))
+        if counts.min() == 0:
+            label = int(counts.argmin())
+            raise UserError(
+                f"class {label} ({values[label]}) of {data.name} has 0 images: add some, or leave it out of "
+                "class_names."
+            )
 
 
 def check_batch_size(data: ImageData, batch_size: int) -> None:

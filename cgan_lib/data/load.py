@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cgan_lib.data.collection import Collection
 from cgan_lib.data.images import ImageData, check_classes
+from cgan_lib.data.made import MADE
 from cgan_lib.data.registry import DATASETS, DIGITS, embedded_digits
 from cgan_lib.data.shelf import prepare
 from cgan_lib.data.sources import Source, add_data, find_source, is_path, source_names
@@ -32,6 +33,8 @@ def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) 
     A path is a folder with a folder for each class, or a file of pictures, as `add_data` takes them; the name of the
     data is then that of the folder.
     """
+    if name in MADE:
+        return MADE[name](lambda part: _built_in("mnist", part, image_size), train)
     if name in DATASETS:
         return _built_in(name, train, image_size)
     if not isinstance(name, str):
@@ -49,7 +52,7 @@ def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) 
 
 def is_known(name: str) -> bool:
     """Whether `load_data` knows this name, so that it need not be a path."""
-    return name in DATASETS or find_source(name) is not None or find_set(name) is not None
+    return name in DATASETS or name in MADE or find_source(name) is not None or find_set(name) is not None
 
 
 def check_dataset(name: str) -> None:
@@ -60,7 +63,7 @@ def check_dataset(name: str) -> None:
 
 def dataset_names() -> list[str]:
     """What `load_data` knows by name."""
-    return [*DATASETS, *source_names(), *set_names()]
+    return [*DATASETS, *MADE, *source_names(), *set_names()]
 
 
 def _prepared(name: str, collection: Collection, source: Source, train: bool, image_size: int) -> ImageData:
@@ -102,6 +105,8 @@ def is_local(name: str) -> bool:
     """Whether `load_data` can read what this name is known for without a download: its files are here."""
     from torchvision import datasets
 
+    if name in MADE:
+        return True
     if name not in DATASETS:
         return find_source(name) is not None
     source, _ = DATASETS[name]

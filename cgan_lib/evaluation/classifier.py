@@ -2,8 +2,9 @@
 
 import copy
 import hashlib
+from collections.abc import Sequence
 from functools import lru_cache
-from math import isqrt
+from math import isqrt, prod
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from cgan_lib.attributes import split_labels
 from cgan_lib.data import DATASETS, ImageData, batches, load_data, to_unit
 from cgan_lib.files import write_atomically
 from cgan_lib.paths import home, make_folder
@@ -27,12 +29,35 @@ READ_AT_ONCE = 500
 READABLE = 90.0  # percent: a classifier that reads fewer right was made for other images
 
 
+class ClassLogits(nn.Linear):
+    """Features (N, F) → a score for each class (N, num_classes).
+
+    With `attributes` the score of a class is the sum of one for each attribute: a red 7 can be read where only other
+    red digits and other 7s were seen.
+    """
+
+    attributes: Tensor
+    columns: Tensor
+
+    def __init__(self, num_features: int, num_classes: int, attributes: Sequence[int] = ()):
+        super().__init__(num_features, sum(attributes) or num_classes)
+        self.num_classes, self.compositional = num_classes, bool(attributes)
+        if attributes:
+            self.register_buffer("attributes", torch.tensor(attributes))
+            first = torch.tensor(attributes).cumsum(0) - torch.tensor(attributes)
+            self.register_buffer("columns", first + split_labels(torch.arange(num_classes), attributes), False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        scores = super().forward(features)
+        return scores[:, self.columns].sum(2) if self.compositional else scores  # (N, num_classes, A) summed over A
+
+
 class Classifier(nn.Module):
     """Images in [-1, 1] (N, C, H, W) → features (N, 128); `logits` turns these into scores of the classes."""
 
     num_features = 128
 
-    def __init__(self, num_classes: int = 10, channels: int = 1, size: int = SIZE):
+    def __init__(self, num_classes: int = 10, channels: int = 1, size: int = SIZE, attributes: Sequence[int] = ()):
         super().__init__()
         self.size = size  # images of any other are brought to it first
 
@@ -49,7 +74,7 @@ class Classifier(nn.Module):
             nn.Linear(64 * (size // 4) ** 2, self.num_features),
             nn.ReLU(),
         )
-        self.logits = nn.Linear(self.num_features, num_classes)
+        self.logits = ClassLogits(self.num_features, num_classes, attributes)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-1] != self.size:
@@ -104,7 +129,9 @@ def open_classifier(path: Path) -> Classifier:
     state = load_file(path)
     with torch.random.fork_rng(devices=[]):  # the weights that it starts with are drawn for nothing
         size = 4 * isqrt(state["backbone.14.weight"].shape[1] // 64)
-        network = Classifier(len(state["logits.weight"]), state["backbone.0.weight"].shape[1], size)
+        attributes = state["logits.attributes"].tolist() if "logits.attributes" in state else ()
+        num_classes = prod(attributes) if attributes else len(state["logits.weight"])
+        network = Classifier(num_classes, state["backbone.0.weight"].shape[1], size, attributes)
     network.load_state_dict(state)
     return network.eval()
 
@@ -127,7 +154,7 @@ def _is_shipped(training: ImageData) -> bool:
 @lru_cache(maxsize=4)
 def _reads(path: Path, images: ImageData) -> bool:
     network = open_classifier(path)
-    shape = network.logits.out_features, network.backbone[0].in_channels
+    shape = network.logits.num_classes, network.backbone[0].in_channels
     return shape == (images.num_classes, images.channels) and accuracy(network, images) >= READABLE
 
 
@@ -153,7 +180,8 @@ def train_classifier(
     best, best_state = -1.0, None
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        network = Classifier(data.num_classes, data.channels, size).to(memory_format=torch.channels_last)
+        network = Classifier(data.num_classes, data.channels, size, data.attribute_sizes)
+        network = network.to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(network.parameters())
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps)
         numbers = tqdm(range(1, steps + 1), data.name, unit="step", mininterval=0.5, disable=not shown)

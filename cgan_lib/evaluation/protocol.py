@@ -26,6 +26,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from cgan_lib.attributes import split_labels
 from cgan_lib.data import ImageData
 from cgan_lib.errors import UserError, shown
 from cgan_lib.evaluation.classifier import (
@@ -259,7 +260,15 @@ def _measure(images: ImageData, reference: _Reference) -> Scores:
         fid_by_class=tuple(_class_fid(real_of[label], features[labels == label]) for label in classes),
         diversity_by_class=tuple(diversity.tolist()),
         confusion=tuple(map(tuple, confusion.tolist())),
+        as_requested_by_attribute=_by_attribute(reference.real, labels, predicted),
     )
+
+
+def _by_attribute(real: ImageData, labels: Tensor, predicted: Tensor) -> dict[str, float]:
+    if not real.attributes:
+        return {}
+    right = split_labels(labels, real.attribute_sizes) == split_labels(predicted, real.attribute_sizes)  # (N, A)
+    return dict(zip(real.attributes, (100 * right.double().mean(0)).tolist(), strict=True))
 
 
 def _least(values: Tensor) -> float:

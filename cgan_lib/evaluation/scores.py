@@ -61,6 +61,8 @@ class Scores:
     gan_train: float | None = None
     """↑ GAN-train (Shmelkov et al. 2018): percent of all real test images read right by a classifier that has learned
     from the `count` fakes alone (five sixths to train on, one to choose the epoch); None when it was not asked for"""
+    as_requested_by_attribute: dict[str, float] = field(default_factory=dict)
+    """GAN-test of each attribute by itself, where a class is made of several: percent read as asked for in this one"""
     deviation: dict[str, float] = field(default_factory=dict)
     """standard deviation of each score over the seeds; empty for one seed"""
     real: "Scores | None" = None
@@ -81,6 +83,8 @@ class Scores:
             if mine is not None:
                 over_seeds = form.format(self.deviation[name]) if name in self.deviation else ""
                 rows.append((title, form.format(mine), "–" if theirs is None else form.format(theirs), over_seeds))
+            if name == "as_requested":
+                rows += self._of_attributes()
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
         times = f" × {self.seeds} seeds" if self.seeds > 1 else ""
@@ -88,6 +92,13 @@ class Scores:
         compared = f"{self.count:,} images{times}{fewer} beside {self.real_count:,} test images of {self.dataset}"
         reader = f"classifier {self.classifier} reads {self.classifier_accuracy:.1f}% of those right"
         return "\n".join([*lines, f"{compared}; {reader}", *self._doubts()])
+
+    def _of_attributes(self) -> list[tuple[str, str, str, str]]:
+        real = self.real.as_requested_by_attribute if self.real else {}
+        return [
+            (f"  {name}", f"{mine:.2f}%", f"{real[name]:.2f}%" if name in real else "–", "")
+            for name, mine in self.as_requested_by_attribute.items()
+        ]
 
     def _doubts(self) -> list[str]:
         """What to think of scores that rest on a classifier that often errs."""
@@ -135,6 +146,8 @@ def mean_over_seeds(scores: Sequence[Scores], real: Scores) -> Scores:
             values[name] = tuple(map(tuple, torch.tensor(of_each_seed).sum(0).tolist()))
         elif isinstance(of_each_seed[0], tuple):
             values[name] = tuple(torch.tensor(of_each_seed, dtype=torch.float64).mean(0).tolist())
+        elif name == "as_requested_by_attribute":
+            values[name] = {key: fmean(each[key] for each in of_each_seed) for key in of_each_seed[0]}
         elif isinstance(of_each_seed[0], float):
             values[name] = fmean(of_each_seed)
             if len(scores) > 1 and name in ROWS:

@@ -5,7 +5,9 @@ Discriminators: images `x` (N, C, H, W) and `labels` (N,) → logits (N,), the s
 eq. 3): how real the features look, and how well they agree with an embedding of the class.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -53,10 +55,11 @@ class ProjectionGenerator(ConditionalGenerator):
         image_size: int = 28,
         embed_dim: int = 100,
         base_channels: int = 384,
+        attributes: Sequence[int] = (),
     ):
-        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
+        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels, attributes)
         widths = _narrowing(base_channels, image_size)
-        self.label_embedding = ClassEmbedding(num_classes, embed_dim)
+        self.label_embedding = ClassEmbedding(num_classes, embed_dim, attributes)
         self.dense = DenseToMaps(latent_dim + embed_dim, base_channels, _first_side(image_size))  # (N, c, s, s)
         layers: list[nn.Module] = []
         for c_in, c_out in pairwise(widths):
@@ -71,7 +74,7 @@ class ProjectionGenerator(ConditionalGenerator):
         return self.upsampling(self.dense(joined))
 
     @staticmethod
-    def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
+    def infer_config(state: dict[str, Tensor]) -> dict[str, Any]:
         stages = _stages(state)
         base_channels, channels = len(state["upsampling.0.weight"]), len(state[f"upsampling.{3 * stages + 2}.weight"])
         return config_of(state, "dense", base_channels, channels, stages)
@@ -80,10 +83,10 @@ class ProjectionGenerator(ConditionalGenerator):
 class ProjectionHead(nn.Module):
     """Features (N, F) and labels (N,) → logits (N,): `realness` + `agreement` with the embedding of the class."""
 
-    def __init__(self, feature_dim: int, num_classes: int):
+    def __init__(self, feature_dim: int, num_classes: int, attributes: Sequence[int] = ()):
         super().__init__()
         self.linear = nn.Linear(feature_dim, 1)
-        self.class_embedding = nn.Embedding(num_classes, feature_dim)
+        self.class_embedding = ClassEmbedding(num_classes, feature_dim, attributes)
 
     def realness(self, features: Tensor) -> Tensor:
         """How real the features look, whatever the class: (N, F) → (N,)."""
@@ -108,6 +111,7 @@ class ProjectionDiscriminator(nn.Module):
         base_channels: int = 64,
         dropout: float = 0.0,
         feature_dim: int = 256,
+        attributes: Sequence[int] = (),
     ):
         super().__init__()
         self.channels, self.image_size = channels, image_size
@@ -117,7 +121,7 @@ class ProjectionDiscriminator(nn.Module):
         layers += [nn.Conv2d(feature_dim, feature_dim, kernel_size=3, padding=1)]
         self.backbone = nn.Sequential(*(part for each in layers for part in (spectral_norm(each), nn.LeakyReLU(LEAK))))
         self.dropout = Dropout(dropout)
-        self.head = ProjectionHead(feature_dim, num_classes)
+        self.head = ProjectionHead(feature_dim, num_classes, attributes)
         spectral_norm(self.head.linear)
         spectral_norm(self.head.class_embedding)
 
@@ -160,10 +164,11 @@ class ResidualGenerator(ConditionalGenerator):
         image_size: int = 28,
         embed_dim: int = 100,
         base_channels: int = 128,
+        attributes: Sequence[int] = (),
     ):
-        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
+        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels, attributes)
         widths = _narrowing(base_channels, image_size)
-        self.label_embedding = ClassEmbedding(num_classes, embed_dim)
+        self.label_embedding = ClassEmbedding(num_classes, embed_dim, attributes)
         self.dense = DenseToMaps(latent_dim + embed_dim, base_channels, _first_side(image_size))  # (N, c, s, s)
         layers: list[nn.Module] = []
         for c_in, c_out in pairwise(widths):
@@ -177,7 +182,7 @@ class ResidualGenerator(ConditionalGenerator):
         return self.upsampling(self.dense(joined))
 
     @staticmethod
-    def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
+    def infer_config(state: dict[str, Tensor]) -> dict[str, Any]:
         stages = _stages(state)
         base_channels, channels = len(state["upsampling.1.weight"]), len(state[f"upsampling.{2 * stages + 1}.weight"])
         return config_of(state, "dense", base_channels, channels, stages)
@@ -194,6 +199,7 @@ class ResidualDiscriminator(nn.Module):
         base_channels: int = 32,
         dropout: float = 0.0,
         feature_dim: int = 128,
+        attributes: Sequence[int] = (),
     ):
         super().__init__()
         self.channels, self.image_size = channels, image_size
@@ -204,7 +210,7 @@ class ResidualDiscriminator(nn.Module):
         whole = nn.Conv2d(widths[-1], feature_dim, kernel_size=_first_side(image_size))  # (N, F, 1, 1)
         layers += [nn.LeakyReLU(LEAK), whole, nn.LeakyReLU(LEAK), nn.Flatten(), Dropout(dropout)]  # (N, F)
         self.backbone = nn.Sequential(*layers)
-        self.head = ProjectionHead(feature_dim, num_classes)
+        self.head = ProjectionHead(feature_dim, num_classes, attributes)
         residual_init(self)
 
     def features(self, x: Tensor) -> Tensor:
