@@ -220,16 +220,19 @@ def grid_inputs(num_classes: int, latent_dim: int, seed: int = 0) -> tuple[Tenso
 def real_grid(data: ImageData, seed: int = 0) -> Tensor:
     """Real images in the layout of a sample grid, ten of each class: uint8 (num_classes·10, C, H, W).
 
-    A class with fewer shows them again; `UserError` for one with none.
+    A class with fewer shows them again, a combination of attributes with none stays black; `UserError` for another
+    class with none.
     """
     check_classes(data)
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).to(data.labels.device)
     shuffled = data.labels[order]
-    rows = []
+    rows: list[Tensor] = []
+    nothing = torch.zeros(GRID_COLUMNS, *data.images.shape[1:], dtype=torch.uint8)
     for label in range(data.num_classes):
-        members = order[shuffled == label]
-        rows.append(members[torch.arange(GRID_COLUMNS, device=members.device) % len(members)])  # again, if too few
-    return data.images[torch.cat(rows)].cpu()
+        members = order[shuffled == label].cpu()
+        again = torch.arange(GRID_COLUMNS) % max(1, len(members))  # if there are too few
+        rows.append(data.images[members[again]].cpu() if len(members) else nothing)
+    return torch.cat(rows)
 
 
 def tile(images: Tensor, columns: int = GRID_COLUMNS) -> Tensor:

@@ -11,14 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cgan_lib.models.labels import ClassEmbedding, LabelPlane
 from cgan_lib.models.layers import (
     LEAK,
-    ClassEmbedding,
     ConditionalGenerator,
     DenseToMaps,
     Dropout,
     FlattenPixels,
-    LabelPlane,
     check_image,
     classes_of,
     config_of,

@@ -12,12 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cgan_lib.models.labels import ClassEmbedding, LabelPlane
 from cgan_lib.models.layers import (
     LEAK,
-    ClassEmbedding,
     ConditionalGenerator,
     Dropout,
-    LabelPlane,
     check_image,
     classes_of,
     dcgan_init,

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from cgan_lib.models.labels import ClassEmbedding
 from cgan_lib.models.layers import (
     LEAK,
     Clamp,
-    ClassEmbedding,
     ConditionalGenerator,
     DenseToMaps,
     Dropout,
