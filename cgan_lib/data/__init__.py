@@ -9,7 +9,8 @@ from cgan_lib.data.images import (
     to_uint8,
     to_unit,
 )
-from cgan_lib.data.load import check_dataset, dataset_names, is_known, is_local, load, load_data
+from cgan_lib.data.load import check_dataset, dataset_names, is_known, is_local, load, load_data, made
+from cgan_lib.data.made import MADE
 from cgan_lib.data.registry import CLOTHES, DATASETS, DIGITS, KANA
 from cgan_lib.data.sources import add_data
 
@@ -18,6 +19,7 @@ __all__ = [
     "DATASETS",
     "DIGITS",
     "KANA",
+    "MADE",
     "ImageData",
     "add_data",
     "batches",
@@ -29,6 +31,7 @@ __all__ = [
     "is_local",
     "load",
     "load_data",
+    "made",
     "resize",
     "to_uint8",
     "to_unit",

@@ -34,7 +34,7 @@ def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) 
     data is then that of the folder.
     """
     if name in MADE:
-        return MADE[name](lambda part: _built_in("mnist", part, image_size), train)
+        return made(name, train=train, image_size=image_size)
     if name in DATASETS:
         return _built_in(name, train, image_size)
     if not isinstance(name, str):
@@ -48,6 +48,11 @@ def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) 
         source = find_source(name)
         assert source
     return _prepared(name, source.open(), source, train, image_size)
+
+
+def made(name: str, *, train: bool = True, image_size: int = 28, complete: bool = False) -> ImageData:
+    """A data set that is made here; `complete`: with the combinations that are kept back from training."""
+    return MADE[name](lambda part: _built_in("mnist", part, image_size), train, complete)
 
 
 def is_known(name: str) -> bool:

@@ -13,10 +13,10 @@ HELD_OUT = (7, "red")  # in no image to train on; in the test images it is
 SHADE = 40  # grey levels by which a colour differs from image to image
 
 
-def coloured_digits(grey: Callable[[bool], ImageData], train: bool) -> ImageData:
+def coloured_digits(grey: Callable[[bool], ImageData], train: bool, complete: bool = False) -> ImageData:
     """Every digit of a grey set in a colour drawn for it: digit × colour, 30 classes, no red 7 among those to train on.
 
-    The colour of image i depends on i alone, so it is the same on every machine. It differs a little from image to
+    `complete` keeps them in. The colour of image i depends on i alone, so it is the same on every machine. It differs a little from image to
     image, as those of things do. Black stays black.
     """
     digits = grey(train)
@@ -27,7 +27,7 @@ def coloured_digits(grey: Callable[[bool], ImageData], train: bool) -> ImageData
     attributes = {"digit": digits.class_names, "colour": tuple(COLOURS)}
     digit, name = HELD_OUT
     held_out = (digits.labels == digit) & (colour == list(COLOURS).index(name))
-    rows = torch.where(~held_out)[0] if train else torch.arange(len(digits))
+    rows = torch.where(~held_out)[0] if train and not complete else torch.arange(len(digits))
     labels = join_labels(torch.stack([digits.labels, colour], 1), (digits.num_classes, len(COLOURS)))
     made = _painted(digits.images[rows], tone[rows])
     return ImageData("coloured_digits", made, labels[rows], joint_names(attributes), attributes)
@@ -39,4 +39,4 @@ def _painted(images: Tensor, tone: Tensor) -> Tensor:
     return torch.cat([(part.int() * of_part[:, :, None, None] // 255).byte() for part, of_part in parts])
 
 
-MADE: dict[str, Callable[[Callable[[bool], ImageData], bool], ImageData]] = {"coloured_digits": coloured_digits}
+MADE: dict[str, Callable[..., ImageData]] = {"coloured_digits": coloured_digits}

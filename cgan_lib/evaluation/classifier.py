@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from cgan_lib.attributes import split_labels
-from cgan_lib.data import DATASETS, ImageData, batches, load_data, to_unit
+from cgan_lib.data import DATASETS, MADE, ImageData, batches, load_data, made, to_unit
 from cgan_lib.files import write_atomically
 from cgan_lib.paths import home, make_folder
 from cgan_lib.training import AUTOCAST, pick_precision
@@ -88,7 +88,13 @@ def reading_size(training: ImageData) -> int:
 
 
 def load_for_reading(dataset: str, image_size: int = SIZE, *, train: bool = True) -> ImageData:
-    """Real images as a classifier learns them: those of built-in sets as they are, other pictures at `image_size`."""
+    """Real images as a classifier learns them: those of built-in sets as they are, other pictures at `image_size`.
+
+    With the combinations of attributes that are kept back from training: who never saw a red 7 holds that what is red
+    is no 7.
+    """
+    if dataset in MADE:
+        return made(dataset, train=train, image_size=image_size, complete=True)
     return load_data(dataset, train=train, image_size=SIZE if dataset in DATASETS else image_size)
 
 

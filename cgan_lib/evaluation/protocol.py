@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from cgan_lib.attributes import split_labels
-from cgan_lib.data import ImageData
+from cgan_lib.data import MADE, ImageData, load_data
 from cgan_lib.errors import UserError, shown
 from cgan_lib.evaluation.classifier import (
     SIZE,
@@ -122,10 +122,12 @@ def quick_scores(generator: ConditionalGenerator, dataset: str, count: int, seed
 
     They compare with real *training* images, so that a generator chosen by them was not chosen on the test images.
     """
-    training = load_for_reading(dataset, image_size_of(generator))
+    complete = load_for_reading(dataset, image_size_of(generator))
+    # What is kept back from training chooses no generator
+    training = load_data(dataset, image_size=complete.image_size) if dataset in MADE else complete
     check_measurable(generator, training, count)
     fakes = generate_like(generator, training, count, seed)
-    reference = _Task(training, training, count, fakes.image_size, _device(generator)).reference()
+    reference = _Task(complete, training, count, fakes.image_size, _device(generator)).reference()
     features, logits = read(reference.classifier, fakes.images)
     near = neighbourhoods(reference.features, features)
     return {
