@@ -16,8 +16,8 @@ SHADE = 40  # grey levels by which a colour differs from image to image
 def coloured_digits(grey: Callable[[bool], ImageData], train: bool, complete: bool = False) -> ImageData:
     """Every digit of a grey set in a colour drawn for it: digit × colour, 30 classes, no red 7 among those to train on.
 
-    `complete` keeps them in. The colour of image i depends on i alone, so it is the same on every machine. It differs a little from image to
-    image, as those of things do. Black stays black.
+    `complete` keeps them in. The colour of image i depends on i alone, so it is the same on every machine. It differs a
+    little from image to image, as those of things do. Black stays black.
     """
     digits = grey(train)
     draws = torch.Generator().manual_seed(1 if train else 2)
