@@ -136,7 +136,7 @@ def _problem(images: Tensor, labels: Tensor, class_names: Sequence[str]) -> str:
 
 def to_unit(images: Tensor) -> Tensor:
     """uint8 pixels 0…255 → float32 in [-1, 1], the range of a generator's tanh (mean 0.5, std 0.5)."""
-    return images.float().div_(127.5).sub_(1)
+    return torch.div(images, 127.5).sub_(1)  # a new tensor, whatever type is given
 
 
 def to_uint8(images: Tensor) -> Tensor:
