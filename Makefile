@@ -4,7 +4,7 @@ BIN := .venv/bin
 CALLERS_PATH := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test setup lab tensorboard studio notebooks demo-site colab
+.PHONY: run test setup lab tensorboard studio notebooks editions demo-site colab
 
 # Train the first recipe and say where its picture, its curves and the notebooks are, as can be typed outside of make
 run: setup
@@ -41,6 +41,11 @@ studio: setup
 # Run every notebook in the demo profile and store what it shows, without what must not be stored
 notebooks: setup
 	@$(BIN)/python tools/notebooks.py
+
+# The notebooks for students, without solutions, and for teachers, with notes: build/student, build/instructor
+editions: setup
+	@$(BIN)/python tools/editions.py student
+	@$(BIN)/python tools/editions.py instructor
 
 # A folder for any static web host: the page, and a generator that runs in the visitor's browser.
 # make demo-site SOURCE=logs/mnist/bce/demo OUT=public: another generator, another folder

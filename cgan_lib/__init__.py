@@ -10,6 +10,7 @@ from cgan_lib.errors import UserError
 from cgan_lib.evaluation import evaluate
 from cgan_lib.publish import publish as export  # its former name, which goes with 1.0; `publish` is the room
 from cgan_lib.recipes import RECIPES, Recipe, get_recipe
+from cgan_lib.runs.diagnose import diagnose
 from cgan_lib.runs.run import Run, open_run
 from cgan_lib.runs.train import train
 from cgan_lib.sampling import generate
@@ -22,6 +23,7 @@ __all__ = [
     "Run",
     "UserError",
     "__version__",
+    "diagnose",
     "evaluate",
     "export",
     "generate",

@@ -1,4 +1,4 @@
-"""Command line: train, recipes, info, generate, evaluate, export, serve. Each is a module in `commands`."""
+"""Command line: train, recipes, info, generate, evaluate, export, serve, grade. Each is a module in `commands`."""
 
 import io
 import re
@@ -23,8 +23,10 @@ COMMANDS = {
     "info": "Both networks of a recipe, layer by layer.",
     "generate": "Make one image for each label asked for.",
     "evaluate": "Measure a generator against the real test images.",
+    "diagnose": "Tell from a run's log what is wrong with it.",
     "export": "Write a folder to publish, or one ONNX file.",
     "serve": "A page, and an HTTP service, that make images.",
+    "grade": "Run the exercises of notebooks that were handed in.",
 }
 HELP = """\
 usage: {program} [-h] [--version] COMMAND ...

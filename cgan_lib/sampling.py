@@ -103,7 +103,7 @@ def generate(
     like = next(generator.parameters(), z)  # its device and precision
     if labels.is_floating_point():
         labels = labels.to(like.dtype)
-    with _evaluating(generator):
+    with evaluating(generator):
         images = [
             _pixels(generator(z_batch.to(like), labels_batch.to(like.device)))
             for z_batch, labels_batch in zip(z.split(batch_size), labels.split(batch_size), strict=True)
@@ -135,7 +135,7 @@ def generator_config(generator: nn.Module) -> dict[str, Any]:
 
 
 @contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
+def evaluating(network: nn.Module) -> Iterator[None]:
     """Every layer in evaluation mode meanwhile; then the modes, and the random state, are what they were."""
     modes = {layer: layer.training for layer in network.modules()}
     device = next(network.parameters(), torch.empty(0)).device

@@ -350,6 +350,13 @@ def test_scaling_maps_bytes_to_the_range_of_tanh_and_back():
     assert torch.equal(to_uint8(scaled), pixels)
 
 
+def test_scaling_leaves_what_it_is_given_as_it_is():
+    for given in (torch.tensor([0, 51, 255], dtype=torch.uint8), torch.tensor([0.0, 51.0, 255.0])):
+        before = given.clone()
+        assert to_unit(given).tolist() == pytest.approx([-1, -0.6, 1])
+        assert torch.equal(given, before)
+
+
 def test_to_uint8_rounds_to_the_nearest_and_clips():
     assert to_uint8(torch.tensor([-7.0, -0.001, 0.001, 7.0])).tolist() == [0, 127, 128, 255]
 

@@ -1,10 +1,14 @@
 """How far a learner has come: `course_status()`."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from cgan_lib.course import progress
 from cgan_lib.course.exercises.verdict import EXERCISES, Exercise
+from cgan_lib.course.submissions import exercises_in, read_submission
 from cgan_lib.errors import unknown
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"  # an installed copy has none
 
 
 def course_status(notebook: str | None = None) -> None:
@@ -14,8 +18,9 @@ def course_status(notebook: str | None = None) -> None:
         _print_notebooks(done["exercises"])
         _print_predictions(done["predictions"].values())
     else:
-        for exercise in _of(notebook):
-            _print_exercise(exercise, done["exercises"].get(exercise.name, {}))
+        number = _numbers(_of(notebook)[0].notebook)
+        for exercise in sorted(_of(notebook), key=lambda each: number.get(each.name, 0)):
+            _print_exercise(number.get(exercise.name), exercise, done["exercises"].get(exercise.name, {}))
 
 
 def reset_course_status(notebook: str | None = None) -> None:
@@ -30,6 +35,12 @@ def _of(notebook: str) -> list[Exercise]:
     if not found:
         raise unknown("notebook", str(notebook), sorted({exercise.notebook for exercise in EXERCISES.values()}))
     return found
+
+
+def _numbers(notebook: str) -> dict[str, int]:
+    """The number that each exercise has in its notebook, where the notebooks are at hand."""
+    texts = [text for path in NOTEBOOKS.glob(f"{notebook}_*.ipynb") for text in read_submission(path).cells.values()]
+    return {name: number for number, name in enumerate((name for text in texts for name in exercises_in(text)), 1)}
 
 
 def _print_notebooks(done: dict[str, dict]) -> None:
@@ -49,7 +60,8 @@ def _print_predictions(made: Iterable[dict]) -> None:
         print(f"Predictions: {right} of {len(known)} came true.")
 
 
-def _print_exercise(exercise: Exercise, entry: dict) -> None:
-    state = f"{'✔' if entry['solved'] else '✘'} {entry['attempts']} attempts" if entry else "○"
+def _print_exercise(number: int | None, exercise: Exercise, entry: dict) -> None:
+    tries = f"{entry['attempts']} attempt{'s' * (entry['attempts'] > 1)}" if entry else ""
+    state = f"{'✔' if entry['solved'] else '✘'} {tries}" if entry else "○"
     about = f"{exercise.kind:<8}{'●' * exercise.difficulty:<5}{exercise.minutes:>3} min"
-    print(f"{exercise.name:<26}{about}   {state}")
+    print(f"{number or '':>2}  {exercise.name:<26}{about}   {state}")

@@ -184,18 +184,25 @@ def fit_discriminator(batch_size: int = 512, seed: int = 0) -> Logits:
 
 
 def train_ring(
-    setting: Setting = STEADY, *, conditional: bool = False, runs: int = 1, seed: int = 0, snapshots: int = 14
+    setting: Setting = STEADY,
+    *,
+    conditional: bool = False,
+    runs: int = 1,
+    seed: int = 0,
+    snapshots: int = 14,
+    total: int | None = None,
 ) -> list[Snapshot]:
     """Train `runs` GANs on the ring side by side; `snapshots` moments of it, the first one before any step.
 
-    With `conditional` both networks are told the mode: in a snapshot, sample n is of mode n % 8.
+    With `conditional` both networks are told the mode: in a snapshot, sample n is of mode n % 8. `total` steps are
+    taken, by default as many as the profile in force says.
     """
     draws, told = torch.Generator().manual_seed(seed), MODES if conditional else 0
     generator, discriminator = Networks(runs, LATENT_DIM + told, 2, draws), Networks(runs, 2 + told, 1, draws)
     optimizer_g = torch.optim.Adam(generator.parameters(), lr=setting.lr_g, betas=(setting.beta1, 0.99))
     optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=setting.lr_d, betas=(setting.beta1, 0.99))
     fixed = torch.randn(runs, SHOWN, LATENT_DIM, generator=draws)
-    total = steps(setting.demo_steps)
+    total = steps(setting.demo_steps) if total is None else total
     wanted = {round(total * share**1.5) for share in torch.linspace(0, 1, snapshots).tolist()}  # denser at the start
     taken = []
     for step in range(total + 1):

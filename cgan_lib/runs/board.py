@@ -73,6 +73,54 @@ DESCRIPTIONS = {
     "technical/images_per_second": """
         Real images that went through a training step in a second, without the time of grids, checkpoints and scores.
         *Healthy:* level. A dip: another program had the processor.""",
+    "vitals/real_lowest": """
+        The lowest value of **real** images as D sees them. *Healthy:* -1, as low as a generator with tanh draws.""",
+    "vitals/real_highest": """
+        The highest value of **real** images as D sees them. *Healthy:* 1, as high as a generator with tanh draws.""",
+    "vitals/logit_lowest": """
+        The lowest logit that D gives to a few reals and fakes. *Healthy:* below 0. From 0 to 1 for good: there is a
+        sigmoid in D, and the loss adds another.""",
+    "vitals/logit_highest": """
+        The highest logit that D gives to a few reals and fakes. *Healthy:* above 0, and not below 1 for good.""",
+    "vitals/label_drop": """
+        By how much D's logit of a real image falls when its **label is exchanged**, in deviations of all logits.
+        *Healthy:* clearly above 0. Near 0: D has not learned which label belongs to which image.""",
+    "vitals/label_change": """
+        By how much D's logit of a real image changes, up or down, when its **label is exchanged**. *Healthy:* like
+        `vitals/label_drop`. At 0: D never sees the label.""",
+    "vitals/separated": """
+        Of pairs of a real and a fake, the share in which D gives the real the higher logit. *Healthy:* above ½, and
+        below 1 once G has learned. At 1 for good: D is far too strong.""",
+    "vitals/z_moves": """
+        Mean change of a pixel, from -1 to 1, when G gets **another `z`** for the same label. Near 0: collapse.""",
+    "vitals/label_moves": """
+        Mean change of a pixel, from -1 to 1, when G gets **another label** for the same `z`. *Healthy:* soon about as
+        large as `vitals/z_moves`.""",
+    "vitals/drawing_differs": """
+        Mean difference of a pixel between the samples as they are drawn and what the same generator gives in
+        evaluation mode. *Healthy:* 0.""",
+    "vitals/statistics_lag": """
+        How far BatchNorm's statistics in the averaged generator are from those of the generator, over their size.
+        *Healthy:* 0, they are copied.""",
+    "vitals/nearest": """
+        Distance of a fake to the nearest of up to 2,000 real images, over the same between real images; a median.
+        *Healthy:* about 1. Far below: fakes are **copies**.""",
+    "vitals/step_size/G": """
+        How far one step moves the weights of the **generator**, over their length. *Healthy:* a percent or a few.""",
+    "vitals/step_size/D": """
+        How far one step moves the weights of the **discriminator**, over their length. *Healthy:* like that of G.""",
+    "vitals/gradient_repeats/G": """
+        Cosine of two gradients of the **generator**, one step after the other. *Healthy:* far below 1. At 1: the old
+        gradient is never cleared.""",
+    "vitals/gradient_repeats/D": """
+        Cosine of two gradients of the **discriminator**, one step after the other. *Healthy:* far below 1.""",
+    "vitals/gradient_leaks": """
+        The gradient that D's step leaves in the **generator**, over the one that G moves by. *Healthy:* 0.""",
+    "vitals/latents_repeat": """
+        Share of the numbers of `z` that are those of the step before. *Healthy:* 0. At 1: `z` is never drawn anew.""",
+    "vitals/normalised_together": """
+        Images that a BatchNorm layer of D sees at once, in batches. *Healthy:* 1, or 0 where it has none. At 2: reals
+        and fakes share their statistics.""",
 }
 
 # The HPARAMS tab shows the first five of each without a click: hyper-parameters that differ, by name, then the others

@@ -12,6 +12,7 @@ from cgan_lib.runs.logbook import Logbook, read_scalars
 from cgan_lib.runs.run import Run
 from cgan_lib.runs.session import Session
 from cgan_lib.runs.stop import Stopped, StopRequest, stop_requests
+from cgan_lib.runs.vitals import Game, Vitals
 from cgan_lib.sampling import NotFinite
 from cgan_lib.training import Diverged
 
@@ -64,6 +65,12 @@ class Loop:
         self.session, self.until, self.logbook, self.display, self.stop = session, until, logbook, display, stop
         self.recipe, self.trainer = session.recipe, session.trainer
         self.last_point = (session.step, session.clock.seconds)
+        trainer = self.trainer
+        game = Game(
+            trainer.generator, trainer.discriminator, trainer.averaged, trainer.optimizer_g, trainer.optimizer_d
+        )
+        self.vitals = Vitals(game, trainer.data, self.recipe.batch_size)
+        self._look_ahead()
 
     def run(self) -> None:
         """All steps, and what belongs before the first and after the last."""
@@ -93,6 +100,7 @@ class Loop:
                 self.show()
             if self._in_turn:
                 self.save()
+        self._look_ahead()
         return not self.stop.signal
 
     def record(self, metrics: dict[str, Tensor]) -> None:
@@ -107,8 +115,9 @@ class Loop:
         self.display.losses({name: values[f"loss/{name}"] for name in "GD" if f"loss/{name}" in values})
 
     def show(self) -> None:
-        """Write the sample grids, and show the fakes."""
+        """Write the sample grids and the vital signs, and show the fakes."""
         path, fake = self.logbook.grids(self.session.step, self.trainer.sampler)
+        self.logbook.scalars(self.session.step, self.vitals.measure())
         if self.display.wants(self.session.step):
             self.display.show(self.session.folder, fake, path, self.session.step)
 
@@ -133,6 +142,12 @@ class Loop:
         if session.scorer.is_best(scores, in_turn=self._in_turn, eligible=trainer.grown):
             session.write_best()
         session.save(unmeasured=False)
+
+    def _look_ahead(self) -> None:
+        """Have the optimisers watched in the last two steps of each network before vital signs are taken."""
+        step = self.session.step
+        left = min(self.recipe.grid_every - step % self.recipe.grid_every, self.until - step)
+        self.vitals.watch.on = 0 < left <= 2 * self.recipe.n_dis
 
     def _measured_before(self) -> set[str]:
         """Curves with a point at this step: a process may have ended just before it wrote that it had measured."""

@@ -34,14 +34,14 @@ def test_what_is_solved_is_kept_with_its_attempts(kept, capsys):
     exercises.check_numbers_in_image(28)  # played with afterwards: solved it stays
     exercises.check_between(...)
     assert "✔ 2 attempts" in printed(capsys, "00")
-    assert "00        1 of 1      0" in printed(capsys)
-    (line,) = [line for line in printed(capsys, "06").splitlines() if line.startswith("between")]
+    assert "00        1 of " in printed(capsys)
+    (line,) = [line for line in printed(capsys, "06").splitlines() if "between" in line]
     assert line.endswith("○")
 
 
 def test_a_wrong_answer_is_an_attempt(kept, capsys):
     exercises.check_between([0.5] * 10)
-    assert "✘ 1 attempts" in printed(capsys, "06_latent_studio")
+    assert "✘ 1 attempt\n" in printed(capsys, "06_latent_studio")
 
 
 def test_outside_a_notebook_nothing_is_kept(kept, monkeypatch):
@@ -56,7 +56,7 @@ def test_one_notebook_or_everything_is_forgotten(kept, capsys):
     exercises.check_between([0.0, 0.75, 0, 0, 0, 0, 0, 0.25, 0, 0])
     predict("Heads?", ["yes", "no"]).choose("yes")
     reset_course_status("00")
-    assert "00        0 of 1" in printed(capsys)
+    assert "00        0 of " in printed(capsys)
     assert "06        1 of " in printed(capsys)
     reset_course_status()
     assert not kept.exists()
@@ -179,3 +179,9 @@ def test_in_another_thread_a_check_works_too():
     thread.start()
     thread.join()
     assert found[0].state == "right"
+
+
+def test_exercises_are_listed_in_the_order_of_their_notebook(kept, capsys):
+    numbers = [int(line.split()[0]) for line in printed(capsys, "04").splitlines()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) > 5

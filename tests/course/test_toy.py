@@ -137,3 +137,7 @@ def test_the_map_and_the_arrows_have_a_place_each():
     assert values.shape == (ARROWS, ARROWS)
     assert (values.diff(dim=1) > 0).all()  # to the right, as x grows
     assert (values.diff(dim=0) == 0).all()
+
+
+def test_as_many_steps_are_taken_as_are_asked_for_whatever_the_profile():
+    assert [moment.step for moment in toy.train_ring(snapshots=2, total=7)] == [0, 7]

@@ -34,7 +34,10 @@ def is_setup(cell: nbformat.NotebookNode) -> bool:
 
 
 def outputs_of(cell: nbformat.NotebookNode) -> str:
-    texts = [str(output.get("text", "")) + str(output.get("data", {}).get("text/plain", "")) for output in cell.outputs]
+    texts = [
+        str(output.get("text", "")) + str(output.get("data", {}).get("text/plain", ""))
+        for output in cell.get("outputs", [])
+    ]
     return "\n".join(texts)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOT_PROSE = re.compile(
     r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)|<code>.*?</code>|\[[^]]*arXiv[^]]*\]", re.DOTALL
 )
@@ -32,3 +33,15 @@ def test_every_measured_number_in_prose_stands_in_an_output(path):
     prose = [NOT_PROSE.sub(" ", cell.source) for cell in notebook.cells if cell.cell_type == "markdown"]
     said = {number for text in prose for number in MEASURED.findall(text)}
     assert sorted(said - there) == []
+
+
+def test_links_into_the_glossary_lead_to_an_entry():
+    glossary = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    entries = [line for line in glossary.splitlines() if line.startswith("- ")]
+    assert [line for line in entries if not line.startswith('- <a id="')] == []
+    anchors = set(re.findall(r'<a id="([^"]+)">', glossary))
+    pages = [*NOTEBOOKS, *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    links = {
+        (path.name, link) for path in pages for link in re.findall(r"glossary\.md#([\w-]+)", path.read_text("utf-8"))
+    }
+    assert sorted(link for link in links if link[1] not in anchors) == []

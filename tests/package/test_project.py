@@ -39,6 +39,11 @@ def test_hooks_and_containers_call_what_is_there():
     assert container["postCreateCommand"].endswith("make setup")
 
 
+def test_files_that_are_to_begin_early_are_there(pytestconfig):
+    conftest = pytestconfig.pluginmanager.get_plugin(str(ROOT / "conftest.py"))
+    assert [name for name in conftest.DEAREST if not (ROOT / name).is_file()] == []
+
+
 UV = "uv pip install"
 HERE = "pip install --requirement requirements.txt"
 

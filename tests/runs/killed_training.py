@@ -25,6 +25,7 @@ from pathlib import Path
 import torch
 
 import cgan_lib
+from cgan_lib.evaluation.classifier import has_classifier
 from cgan_lib.training import Trainer
 
 for slow in (
@@ -38,6 +39,8 @@ for slow in (
     "tqdm.auto",
 ):
     importlib.import_module(slow)
+torch.set_num_threads(1)  # a pool of threads would not outlive the fork
+has_classifier("digits")  # as each training asks: the answer is kept
 
 
 def die():
@@ -84,7 +87,6 @@ def main() -> None:
         process = os.fork()
         if process == 0:
             os.environ["CGAN_HOME"] = job.pop("home")
-            torch.set_num_threads(1)
             sys.stdout = sys.stderr
             try:
                 set_clock(job.pop("clock"))

@@ -35,7 +35,7 @@ def events(request, tmp_path_factory, tiny):
 
 def test_every_tag_says_what_it_is_and_has_no_bracket(events):
     tags = [*events.Tags()["scalars"], *events.Tags()["images"]]
-    assert len(tags) == 9 + 6 + 2  # curves, scores, pictures
+    assert len(tags) == 9 + 6 + 19 + 2  # curves, scores, vital signs, pictures
     for tag in tags:
         assert re.fullmatch(r"[\w/]+", tag)  # in CUSTOM SCALARS "tag (run)" is a line, and taken apart at the bracket
         said = events.SummaryMetadata(tag).summary_description

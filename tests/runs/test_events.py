@@ -66,9 +66,20 @@ def limit():
 RHYTHM = dict(steps=12, log_every=1, grid_every=4, save_every=4)
 
 
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory, tiny):
+    """A run on a disk that has room, and its curves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CGAN_HOME", str(tmp_path_factory.mktemp("straight")))
+        run = train("bce", profile="ci", **RHYTHM, **tiny)
+        return run, run.history()
+
+
 @pytest.mark.parametrize("step", [0, 1, 4, 6, 11])
-def test_a_full_disk_is_one_line_and_afterwards_the_same_call_ends_as_if_nothing_had_been(tiny, at_step, limit, step):
-    straight = train("bce", run="straight", **RHYTHM, **tiny)
+def test_a_full_disk_is_one_line_and_afterwards_the_same_call_ends_as_if_nothing_had_been(
+    tiny, straight, at_step, limit, step
+):
+    expected, curves = straight
     if step:
         at_step(step, lambda: limit(20_000))
     else:
@@ -77,10 +88,10 @@ def test_a_full_disk_is_one_line_and_afterwards_the_same_call_ends_as_if_nothing
         train("bce", **RHYTHM, **tiny)
     limit()
     run = train("bce", **RHYTHM, **tiny)
-    assert_identical(newest_state(run.folder), newest_state(straight.folder))
-    assert [path.name for path in run.grids] == [path.name for path in straight.grids]
+    assert_identical(newest_state(run.folder), newest_state(expected.folder))
+    assert [path.name for path in run.grids] == [path.name for path in expected.grids]
     for name, (steps, _) in run.history().items():
-        assert steps.tolist() == straight.history()[name][0].tolist(), name
+        assert steps.tolist() == curves[name][0].tolist(), name
     assert open_run(run.folder).step == 12
 
 

@@ -230,14 +230,22 @@ def test_a_second_process_on_the_same_run_is_refused_while_the_first_one_trains(
     assert train("bce", steps=step + 1, **tiny, **RHYTHM).step == step + 1  # nor does its lock outlive it
 
 
+@pytest.fixture(scope="module")
+def not_stopped(nursery, tmp_path_factory, tiny):
+    """Settings of a run of 150 steps, and the folder of one that no signal has ended."""
+    settings = dict(steps=150, **tiny, **RHYTHM)
+    home = tmp_path_factory.mktemp("not stopped")
+    assert nursery.train(home, recipe="dropout", **settings) == 0
+    return settings, home / "logs" / "digits" / "dropout" / "ci"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_command_with_128_more_and_the_same_command_goes_on_to_the_same_end(
-    nursery, home, tiny, number
+    not_stopped, home, number
 ):
-    steps = 150
-    options = {"run": "stopped", "steps": steps, **tiny, **RHYTHM}
-    arguments = ["train", "dropout"]
-    for name, value in options.items():
+    settings, whole = not_stopped
+    arguments = ["train", "dropout", "--run", "stopped"]
+    for name, value in settings.items():
         arguments += [f"--{name.replace('_', '-')}", str(value)]
     command = [sys.executable, "-m", "cgan_lib", *arguments]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
@@ -248,12 +256,11 @@ def test_a_signal_ends_the_command_with_128_more_and_the_same_command_goes_on_to
         printed = process.communicate()[0]
     assert process.returncode == 128 + number
     stopped_at = newest_state(folder)["step"]
-    assert 10 <= stopped_at < steps
-    assert f"Stopped at step {stopped_at} of {steps}" in printed
+    assert 10 <= stopped_at < settings["steps"]
+    assert f"Stopped at step {stopped_at} of {settings['steps']}" in printed
     assert (folder / "generator.safetensors").is_file()
     assert main(arguments) == 0
-    assert nursery.train(home, recipe="dropout", **options | {"run": "whole"}) == 0
-    assert_identical(newest_state(folder), newest_state(folder.with_name("whole")))
+    assert_identical(newest_state(folder), newest_state(whole))
 
 
 def test_a_terminal_that_is_closed_ends_the_command_with_129_and_all_is_saved(home, tiny):

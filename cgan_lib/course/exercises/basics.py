@@ -1,4 +1,4 @@
-"""Notebook 01: what an image is, the loss of a generator, inputs, labels as planes."""
+"""Notebooks 00 and 01: what an image is, the loss of a generator, its inputs."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cgan_lib.course.exercises.comparing import close, compare, distance, numbers, same_slopes, shaped
+from cgan_lib.course.exercises.comparing import Formula, close, compare, distance, numbers, same_slopes, shaped
 from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, call, check
+from cgan_lib.data import to_unit
 from cgan_lib.losses import bce_g, minimax_g
 
 
@@ -28,6 +29,31 @@ def check_numbers_in_image(answer: int) -> str:
     if (value := shaped(found, ()).item()) != 28 * 28:
         raise Wrong(hints.get(value, "An image is 28 pixels high, 28 wide, and has one channel."))
     return "1 × 28 × 28 = 784 numbers: that is what the generator has to get right at once."
+
+
+@check("00", "build", difficulty=1, minutes=5)
+def check_scaled_pixels(answer: Callable[[Tensor], Tensor]) -> str:
+    """Bytes of any shape → floats, linearly: 0 → −1, 255 → 1."""
+    cases = [(torch.randint(256, shape, dtype=torch.uint8),) for shape in ((5,), (2, 1, 4, 4), (3, 6))]
+    cases += [(torch.tensor([0, 127, 128, 255], dtype=torch.uint8),), (torch.tensor([7, 90], dtype=torch.uint8),)]
+    mistakes: dict[str, Formula] = {
+        "These run from 0 to 1: twice as wide, then one down.": lambda x: x.float() / 255,
+        "From −0.5 to 0.5: twice as wide.": lambda x: x.float() / 255 - 0.5,
+        "From 0 to 2: one down.": lambda x: x.float() / 127.5,
+        "Upside down: white, 255, is 1.": lambda x: 1 - x.float() / 127.5,
+        "By the least and the largest of this picture, so that a grey one turns black and white: by 0 and 255.": (
+            lambda x: 2 * (x.double() - x.min()) / (x.max() - x.min()) - 1
+        ),
+        "255 becomes 0.99: half of 255 is 127.5.": lambda x: x.float() / 128 - 1,
+        "255 becomes 1.01: half of 255 is 127.5.": lambda x: x.float() / 127 - 1,
+        "A whole number of bytes cannot hold halves: .float() first.": lambda x: x // 127.5 - 1,
+        "Bytes overflow: .float() comes first.": lambda x: (x * 2) / 255 - 1,
+        "Bytes that go below 0 begin again at 255: .float() comes first.": lambda x: (x - 127) / 127.5,
+    }
+    values = compare(answer, cases, to_unit, mistakes, "A line through two points: 0 → −1 and 255 → 1.")
+    if not all(value.is_floating_point() for value in values):
+        raise Wrong("A network wants floats: .float().")
+    return "Now real images have the range of the tanh at the end of a generator."
 
 
 @check("01", "build", difficulty=1, minutes=5)
@@ -99,28 +125,3 @@ def _check_one_style(z: Tensor) -> None:
     strange = distance(row, torch.special.ndtr) > 0.3 or not 1 < row.abs().max() < 6 or row.std() > 1.5
     if strange or row.unique().numel() < 60:  # 85 at least of 100 from N(0, 1), in bfloat16
         raise Wrong("These are no numbers from N(0, 1), which the generator knows: draw the row with torch.randn.")
-
-
-@check("01", "build", difficulty=2, minutes=8)
-def check_one_hot_planes(answer: Callable[[Tensor, int, int], Tensor]) -> str:
-    """A function `(labels, num_classes, size)` → one-hot planes (N, num_classes, size, size)."""
-    cases = [([2, 0, 3], 4, 5), ([1, 1, 6, 0, 3], 10, 2), ([0, 2, 2, 5, 4, 1, 0], 7, 3)]
-    for labels, num_classes, size in cases:
-        given = torch.tensor(labels)
-        planes = shaped(call(answer, given, num_classes, size), (len(labels), num_classes, size, size))
-        _check_planes(planes, given)
-    return "Every pixel now knows its class, and nothing had to be learned for it."
-
-
-def _check_planes(planes: Tensor, labels: Tensor) -> None:
-    expected = torch.zeros(planes.shape, dtype=torch.float64)
-    expected[range(len(labels)), labels] = 1
-    if not planes.is_floating_point():
-        raise Wrong("A convolution needs floats: add .float().")
-    if torch.equal(planes.double(), expected):
-        return
-    if torch.equal(planes.double(), 1 - expected):
-        raise Wrong("Exchanged: the plane of the label is 1, the others are 0.")
-    if torch.equal(planes.double().sum(1), torch.ones_like(expected[:, 0])):
-        raise Wrong("Each pixel has one 1, but in the wrong plane: plane labels[n] of image n is the one that is 1.")
-    raise Wrong("Image n: plane labels[n] is all 1, the other planes all 0.")

@@ -1,14 +1,15 @@
-"""Notebook 02: initialisation, InstanceNorm, reading curves."""
+"""Notebook 02: initialisation, weights counted, reading curves, growing."""
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cgan_lib.course.exercises.comparing import compare, distance, numbers
-from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, call, check, run
+from cgan_lib.course.exercises.comparing import DETACHED, compare, distance, numbers, same_slopes
+from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, check, perform, run
 
 
 @check("02", "build", difficulty=2, minutes=8)
@@ -70,49 +71,149 @@ def _check_weight(layer: nn.Module, weight: Tensor) -> None:
         raise Wrong("The weights have to learn: leave requires_grad on.")
 
 
-@check("02", "build", difficulty=2, minutes=8)
-def check_instance_norm(answer: Callable[[Tensor], Tensor]) -> str:
-    """InstanceNorm without learned scale: (N, C, H, W) → (N, C, H, W)."""
-    cases = [(_maps(2, 3, 4, 4),), (_maps(4, 2, 3, 5),), (_maps(3, 5, 6, 6),)]
-    mistakes = {
-        "This is BatchNorm: take each image of the batch alone.": lambda x: F.batch_norm(x, None, None, training=True),
-        "This is LayerNorm: take each channel alone, too.": lambda x: F.layer_norm(x, x.shape[1:]),
-        "The variance divides by H·W here, not by H·W − 1: correction=0.": lambda x: (
-            _centred(x) / x.std((2, 3), keepdim=True)
-        ),
-        "Divide by the square root of the variance.": lambda x: _centred(x) / x.var((2, 3), keepdim=True, correction=0),
-        "The mean is gone; now divide by the deviation.": _centred,
-        "First take the mean away, then divide.": lambda x: x / x.std((2, 3), keepdim=True, correction=0),
-        "Height and width together: dim=(2, 3), not one of them.": lambda x: F.layer_norm(x, x.shape[3:]),
-        "Divide by the deviation, do not multiply by it.": lambda x: (
-            _centred(x) * x.std((2, 3), keepdim=True, correction=0)
-        ),
+STACKS = (  # channels, then (kernel, stride, padding) of each layer
+    ((128, 64, 32, 16, 8), ((4, 2, 1),) * 4),
+    ((32, 32, 32, 32, 32), ((2, 2, 0),) * 4),
+    ((16, 32, 64, 64, 32), ((4, 2, 1), (3, 1, 1), (6, 2, 2), (3, 1, 1))),
+    ((64, 32, 64, 32, 16), ((3, 1, 1), (4, 2, 1), (8, 4, 2), (5, 1, 2))),
+)
+ENOUGH = 1.55  # the score that is asked for
+
+
+@check("02", "design", difficulty=3, minutes=15)
+def check_start_scale(answer: Callable[[nn.ConvTranspose2d], object]) -> str:
+    """A function that draws a layer's weights so that, without any norm, the signal neither fades nor grows.
+
+    The score is the largest factor between the deviation that goes into one of four stacks, and that after a layer.
+    """
+    paths = [_deviations(answer, channels, shapes) for channels, shapes in STACKS]
+    factors = [max(max(deviation, 1 / max(deviation, 1e-9)) for deviation in path) for path in paths]
+    score = max(factors)
+    if score > ENOUGH:
+        stack = factors.index(score)
+        said = ", ".join(f"{deviation:.2g}" for deviation in paths[stack])
+        where = f"channels {STACKS[stack][0]} with (kernel, stride, padding) {STACKS[stack][1]} leave deviations {said}"
+        raise Wrong(f"Score {score:.3g}, wanted at most {ENOUGH}: {where}. How many products are added for one pixel?")
+    return f"Score {score:.2f}: four layers deep, the signal is as loud as it came in."
+
+
+@torch.no_grad()
+def _deviations(
+    answer: Callable[[nn.ConvTranspose2d], object], channels: tuple[int, ...], shapes: tuple[tuple[int, int, int], ...]
+) -> list[float]:
+    """What the deviation 1 has become after each layer of a stack, with ReLU before each; means over three draws."""
+    draws = torch.stack([_one_stack(answer, channels, shapes) for _ in range(3)])
+    return draws.mean(0).tolist()
+
+
+def _one_stack(answer: Any, channels: tuple[int, ...], shapes: tuple[tuple[int, int, int], ...]) -> Tensor:
+    x, deviations = torch.randn(2, channels[0], 6, 6), []
+    for (c_in, c_out), (kernel, stride, padding) in zip(pairwise(channels), shapes, strict=True):
+        layer = nn.ConvTranspose2d(c_in, c_out, kernel, stride, padding, bias=False)
+        before = layer.weight.clone()
+        perform(answer, layer)
+        _check_drawn(layer.weight, before)
+        # not by the layer, which might have been given a norm or a hook
+        x = F.conv_transpose2d(x.relu(), layer.weight.float(), stride=stride, padding=padding)
+        deviations.append(x.square().mean().sqrt())
+    return torch.stack(deviations)
+
+
+def _check_drawn(weight: Tensor, before: Tensor) -> None:
+    """`Wrong` unless the weights are new, finite and not the same for two channels."""
+    if weight.shape != before.shape or torch.equal(weight, before):
+        raise Wrong("Draw new numbers into layer.weight: nn.init.normal_(layer.weight, 0.0, …).")
+    if not weight.isfinite().all():
+        raise Wrong("Some weights are infinite or NaN.")
+    if weight.transpose(0, 1).flatten(1).unique(dim=0).shape[0] < weight.shape[1]:
+        raise Wrong("Several channels have the same weights: they would learn the same.")
+
+
+@check("02", "answer", difficulty=2, minutes=8)
+def check_weight_counts(answer: Mapping[str, Any]) -> str:
+    """How many weights parts of `dcgan64_published` have."""
+    expected = {"first": 200 * 512 * 16, "second": 512 * 256 * 16 + 3 * 256, "plane": 128 * 128, "twice": 4}
+    slips: dict[tuple[str, float], str] = {
+        ("first", 100 * 512 * 16): "z and the label vector go in together",
+        ("first", 200 * 512): "a kernel has 4×4 numbers",
+        ("first", 200 * 512 * 16 + 512): "this one has bias=False",
+        ("first", 200 * 128 * 16): "these are the channels of ours, not of the published one",
+        ("second", 512 * 256 * 16): "the bias counts, and so do scale and shift of the norm",
+        ("second", 512 * 256 * 16 + 256): "scale and shift of the norm count as well",
+        ("second", 512 * 256 * 16 + 2 * 256): "bias, scale and shift: three numbers for each channel that comes out",
+        ("second", 512 * 256 * 16 + 256 + 2 * 512): "the norm comes after the convolution: it sees 256 channels",
+        ("plane", 64 * 64): "that is for images of 64×64",
+        ("plane", 10 * 128 * 128): "for one class, not for all ten",
+        ("twice", 2): "the channels that go in double, and so do those that come out",
     }
-    otherwise = "Take from each (image, channel) its mean over height and width, then divide by its deviation."
-    compare(answer, cases, F.instance_norm, mistakes, otherwise)
-    flat = numbers(call(answer, torch.full((2, 3, 4, 4), 0.5)))
-    if not flat.isfinite().all():
-        raise Wrong("Right, until a map is all one colour: 0 / 0. Add eps to the variance, under the root.")
-    return "Every map of every image on its own."
+    for key, found in _answers(answer, tuple(expected)).items():
+        if (value := numbers(found)).numel() != 1:
+            raise Wrong(f"{key}: one number is wanted.")
+        if value.item() != expected[key]:
+            hint = slips.get((key, value.item()), "channels in · channels out · area of the kernel, and what is added")
+            raise Wrong(f"Look again at {key}: {hint}.")
+    return "Nearly all weights lie where the maps are smallest."
 
 
-def _maps(*shape: int) -> Tensor:
-    """Random maps (N, C, H, W), each with a mean and a deviation of its own; none so even that eps would count."""
-    return torch.randn(shape) * (1 + 3 * torch.rand(*shape[:2], 1, 1)) + 2 * torch.randn(*shape[:2], 1, 1)
+def _answers(answer: Any, keys: tuple[str, ...]) -> Mapping[str, Any]:
+    """A dict with these keys; `Wrong` when it is none, `NotAttempted` while one is not filled in."""
+    if not isinstance(answer, Mapping) or set(answer) != set(keys):
+        raise Wrong(f"Give a dict with the keys {', '.join(keys[:-1])} and {keys[-1]}.")
+    if any(value is ... or value is None for value in answer.values()):
+        raise NotAttempted
+    return answer
 
 
-def _centred(x: Tensor) -> Tensor:
-    return x - x.mean((2, 3), keepdim=True)
+@check("02", "build", difficulty=1, minutes=6)
+def check_fade_in(answer: Callable[[Tensor, Tensor, float], Tensor]) -> str:
+    """The small image with its sides doubled, and the large one, blended by alpha."""
+    sizes = ((2, 1, 4, 4), (3, 2, 4, 6), (1, 3, 5, 2), (2, 1, 3, 3))
+    cases = [(*_two_sizes(*shape), alpha) for shape, alpha in zip(sizes, (0.25, 0.6, 0.0, 1.0), strict=True)]
+    mistakes = {
+        "At alpha = 0 only the small one counts, at 1 only the large one: you have it the other way round.": (
+            lambda small, large, alpha: large.lerp(_twice(small), alpha)
+        ),
+        "The two shares add up to 1: (1 − alpha) of the small one.": lambda small, large, alpha: (
+            _twice(small) + alpha * large
+        ),
+        "Repeat the pixels, do not interpolate: mode='nearest'.": lambda small, large, alpha: F.interpolate(
+            small, scale_factor=2.0, mode="bilinear"
+        ).lerp(large, alpha),
+        "Make 2×2 of each pixel; this lays whole images side by side.": lambda small, large, alpha: small.repeat(
+            1, 1, 2, 2
+        ).lerp(large, alpha),
+        "Half of each, always: use alpha.": lambda small, large, alpha: (_twice(small) + large) / 2,
+        "This is the small one alone.": lambda small, large, alpha: _twice(small),
+        "This is the large one alone.": lambda small, large, alpha: large,
+    }
+    compare(
+        answer, cases, _fade_in, mistakes, "Repeat the small one's pixels; (1 − alpha) of it, alpha of the large one."
+    )
+    blends = (lambda small, large: answer(small, large, 0.3), lambda small, large: _fade_in(small, large, 0.3))
+    if not same_slopes(*blends, _two_sizes(2, 3, 4, 4)):
+        raise Wrong(DETACHED)
+    return "While alpha moves, both ways are computed, and both learn."
+
+
+def _two_sizes(n: int, c: int, height: int, width: int) -> tuple[Tensor, Tensor]:
+    return torch.randn(n, c, height, width), torch.randn(n, c, 2 * height, 2 * width)
+
+
+def _twice(small: Tensor) -> Tensor:
+    """(N, C, H, W) → (N, C, 2H, 2W), every pixel four times."""
+    return F.interpolate(small, scale_factor=2.0)
+
+
+def _fade_in(small: Tensor, large: Tensor, alpha: float) -> Tensor:
+    """What the exercise asks for."""
+    return _twice(small).lerp(large, alpha)
 
 
 @check("02", "answer", difficulty=1, minutes=5)
-def check_curve_reading(answer: dict[str, str]) -> str:
+def check_curve_reading(answer: Mapping[str, str]) -> str:
     """What four pairs of D(x) and D(G(z)) say."""
     expected = {"a": "D is sure", "b": "D guesses", "c": "game", "d": "D is fooled"}
-    if not isinstance(answer, Mapping) or set(answer) != set(expected):
-        raise Wrong("Give a dict with the keys a, b, c and d.")
-    if any(value is ... or value is None for value in answer.values()):
-        raise NotAttempted
+    answer = _answers(answer, tuple(expected))
     if unknown := [value for value in answer.values() if not isinstance(value, str) or value not in expected.values()]:
         raise Wrong(f"{unknown[0]!r} is none of the four: {', '.join(expected.values())}.")
     if wrong := [key for key in expected if answer[key] != expected[key]]:

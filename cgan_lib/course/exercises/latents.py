@@ -1,15 +1,16 @@
-"""Notebook 06: arcs, mixtures of classes, truncation."""
+"""Notebook 06: arcs and films along them, mixtures of classes, truncation."""
 
 from collections.abc import Callable
 from functools import partial
 from math import erf, exp, pi, sqrt
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cgan_lib.course.exercises.comparing import Formula, compare, distance, precision, shaped
-from cgan_lib.course.exercises.verdict import Wrong, call, check
+from cgan_lib.course.exercises.comparing import Formula, close, compare, distance, numbers, precision, shaped
+from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, call, check
 
 
 @check("06", "build", difficulty=1, minutes=8)
@@ -49,6 +50,44 @@ def _angle(start: Tensor, end: Tensor) -> Tensor:
 def _arc(start: Tensor, end: Tensor, share: float) -> Tensor:
     angle = _angle(start, end)
     return (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
+
+
+@check("06", "debug", difficulty=2, minutes=10)
+def check_film(answer: Callable[[Tensor, Tensor, int, int], Any]) -> str:
+    """A function `(start, end, digit, frames)` → `(z, labels)` of a film in which one handwriting becomes another."""
+    for latent_dim, digit, frames in ((16, 3, 5), (100, 0, 9), (4, 8, 2), (7, 5, 12)):
+        start, end = torch.randn(2, latent_dim)
+        found = call(answer, start, end, digit, frames)
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
+            raise Wrong("Return both: (z, labels).")
+        if any(part is None or part is ... for part in found):
+            raise NotAttempted
+        z, labels = (numbers(part) for part in found)
+        if z.ndim == 1 and labels.ndim == 2:
+            raise Wrong("The other way round: first z, then labels.")
+        _check_labels(shaped(labels, (frames,)), digit)
+        _check_frames(shaped(z, (frames, latent_dim)), start, end)
+    return "Only the handwriting moves, in even steps, and each frame is as long as a latent of training."
+
+
+def _check_labels(labels: Tensor, digit: int) -> None:
+    if labels.is_floating_point() or labels.dtype == torch.bool:
+        raise Wrong("labels are classes: whole numbers, not floats.")
+    if (labels != digit).any():
+        raise Wrong(f"The digit changes on the way: asked for {digit}, the frames show {labels.tolist()}.")
+
+
+def _check_frames(z: Tensor, start: Tensor, end: Tensor) -> None:
+    """`Wrong` unless the frames (frames, latent_dim) stand in even steps on the arc, both ends included."""
+    shares = torch.linspace(0, 1, len(z))
+    if not close(z[0], start):
+        raise Wrong("The first frame should be start itself.")
+    if not close(z[-1], end):
+        raise Wrong(f"The film never arrives: of {len(z)} frames the last should be end itself, at share 1.")
+    if len(z) > 2 and close(z, torch.lerp(start, end, shares[:, None])):
+        raise Wrong("Half way the latents are too short: go along the arc, not along the line.")
+    if not close(z, torch.stack([_arc(start, end, share) for share in shares.tolist()])):
+        raise Wrong("Both ends are right, what lies between is not: even steps of the share, along the arc.")
 
 
 @check("06", "answer", difficulty=1, minutes=3)

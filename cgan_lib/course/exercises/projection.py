@@ -1,215 +1,136 @@
-"""Notebook 03: the projection score, the hinge loss, the norm of a matrix and of a layer."""
+"""Notebook 03: the projection head."""
 
 from collections.abc import Callable
-from inspect import signature
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector
 
-from cgan_lib.course.exercises.comparing import close, compare, same_slopes, shaped
-from cgan_lib.course.exercises.verdict import Wrong, call, check
-from cgan_lib.losses import hinge_d
-
-
-@check("03", "build", difficulty=2, minutes=8)
-def check_projection_score(answer: Callable[..., Tensor]) -> str:
-    """The projection score from features (N, F), labels (N,), embeddings (10, F), weight (F,) and bias."""
-    cases = [
-        (torch.randn(n, f), torch.tensor(labels), torch.randn(10, f), torch.randn(f), bias)
-        for n, f, labels, bias in ((3, 4, [7, 7, 3], 0.25), (5, 6, [0, 9, 4, 4, 1], -1.5), (4, 4, [2, 8, 5, 6], 3.0))
-    ]
-
-    def realness(f: Tensor, y: Tensor, v: Tensor, w: Tensor, b: float) -> Tensor:
-        return f @ w + b
-
-    def agreement(f: Tensor, y: Tensor, v: Tensor, w: Tensor, b: float) -> Tensor:
-        return (v[y] * f).sum(1)
-
-    mistakes = {
-        "The agreement is right; the realness, ψ, is missing.": agreement,
-        "The realness is right; the agreement with the class is missing.": realness,
-        "Nearly: the bias is missing.": lambda *case: realness(*case) - case[4] + agreement(*case),
-        "Nearly: the bias counts once.": lambda *case: realness(*case) + case[4] + agreement(*case),
-        "Added, not taken away: a high agreement makes a high score.": lambda *case: realness(*case) - agreement(*case),
-        "Realness and agreement are added, not multiplied.": lambda *case: realness(*case) * agreement(*case),
-        "A dot product is a sum, not a mean.": lambda *case: realness(*case) + agreement(*case) / len(case[3]),
-        "The agreement of each image with its own label alone: embeddings[labels].": lambda f, y, v, w, b: (
-            f @ w + b + (f @ v.T).sum(1)
-        ),
-        "Row n of the embeddings is not that of image n: the label says which, embeddings[labels].": (
-            lambda f, y, v, w, b: f @ w + b + (v[: len(f)] * f).sum(1)
-        ),
-        "One number for each image: sum over the features alone, dim=1.": lambda *case: (
-            realness(*case) + agreement(*case).sum()
-        ),
-    }
-    otherwise = "Realness is features @ weight + bias; agreement is the dot product of each image's two rows."
-    compare(answer, cases, lambda *case: realness(*case) + agreement(*case), mistakes, otherwise)
-    return "The label only chooses the row of the embedding."
+from cgan_lib.course.exercises.comparing import DETACHED, Formula, close, compare
+from cgan_lib.course.exercises.verdict import Wrong, by_name, check, run
 
 
-@check("03", "build", difficulty=1, minutes=5)
-def check_hinge(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
-    """The discriminator's hinge loss from real and fake logits."""
-    extreme = (torch.tensor([50.0, -50.0, 0.3]), torch.tensor([-50.0, 50.0, 50.0, -0.3]))
-    beyond = (torch.tensor([1.5, 3.0]), torch.tensor([-2.0, -1.25, -4.0]))
-    cases = [
-        *((torch.tensor([2.0, 0.5, -1.2]), torch.tensor([-3.0, 0.25])), (torch.randn(6), torch.randn(4))),
-        *(extreme, beyond),
-    ]
-    mistakes = {
-        "Real and fake are exchanged: reals should be above 1, fakes below −1.": lambda real, fake: hinge_d(fake, real),
-        "Without max(0, …) a logit far beyond the margin is still rewarded: that is Wasserstein's loss.": (
-            lambda real, fake: 2 - real.mean() + fake.mean()
-        ),
-        "That is Wasserstein's loss: the margin of 1 and max(0, …) are missing.": lambda real, fake: (
-            fake.mean() - real.mean()
-        ),
-        "Average over the batch.": lambda real, fake: F.relu(1 - real).sum() + F.relu(1 + fake).sum(),
-        "Two means, added: not halved.": lambda real, fake: hinge_d(real, fake) / 2,
-        "A mean of the reals plus a mean of the fakes: not one mean of them all.": lambda real, fake: torch.cat(
-            [F.relu(1 - real), F.relu(1 + fake)]
-        ).mean(),
-        "The margin of 1 is missing: even a logit on the right side pays until it is beyond 1.": lambda real, fake: (
-            F.relu(-real).mean() + F.relu(fake).mean()
-        ),
-        "Not squared: max(0, …) itself.": lambda real, fake: (
-            F.relu(1 - real).square().mean() + F.relu(1 + fake).square().mean()
-        ),
-        "max(0, …) of each logit, then the mean: not the other way round.": lambda real, fake: (
-            F.relu(1 - real.mean()) + F.relu(1 + fake.mean())
-        ),
-        "The fakes are missing.": lambda real, fake: F.relu(1 - real).mean(),
-        "The reals are missing.": lambda real, fake: F.relu(1 + fake).mean(),
-        "This is the BCE loss: no softplus, but max(0, …) with a margin of 1.": lambda real, fake: (
-            F.softplus(-real).mean() + F.softplus(fake).mean()
-        ),
-        "The sign: D minimises it, so that what is beyond the margin gives 0 and the rest is positive.": (
-            lambda real, fake: -hinge_d(real, fake)
-        ),
-    }
-    compare(answer, cases, hinge_d, mistakes, "The mean of max(0, 1 − real), plus the mean of max(0, 1 + fake).")
-    if not all(same_slopes(answer, hinge_d, case) for case in cases):
-        raise Wrong("The value is right, its gradient is not: let all of it be computed by torch, from the logits.")
-    return "And beyond the margin it is 0: nothing more to want."
+class Head(NamedTuple):
+    """What a projection head has learned."""
+
+    weight: Tensor
+    """of ψ (F,)"""
+    bias: Tensor
+    """of ψ, one number"""
+    embeddings: Tensor
+    """(K, F)"""
+
+    def realness(self, f: Tensor) -> Tensor:
+        return f @ self.weight + self.bias
+
+    def agreement(self, f: Tensor, y: Tensor) -> Tensor:
+        return (self.embeddings[y] * f).sum(1)
+
+    def score(self, f: Tensor, y: Tensor) -> Tensor:
+        return self.realness(f) + self.agreement(f, y)
 
 
-@check("03", "build", difficulty=2, minutes=12)
-def check_power_iteration(answer: Callable[..., Tensor]) -> str:
-    """The largest singular value of W (rows, columns), from a start vector and a number of turns."""
-    _check_takes_turns(answer)
-    cases = [(_matrix(*shape, values=[3.0, 1.0, 0.2]), torch.randn(shape[1]), 50) for shape in ((5, 3), (3, 5), (4, 4))]
-    mistakes = {
-        "This is the Frobenius norm: all singular values together. Only the largest is wanted.": lambda W, v, turns: (
-            W.norm()
-        ),
-        "This is σ²: the largest eigenvalue of WᵀW. Take its root, or use uᵀ W v; and both vectors have length 1.": (
-            lambda W, v, turns: torch.linalg.matrix_norm(W, ord=2) ** 2
-        ),
-        "This is only how far v itself is stretched: turn it first.": lambda W, v, turns: (W @ v).norm() / v.norm(),
-        "These are the singular values together; only the largest is wanted.": lambda W, v, turns: (
-            torch.linalg.matrix_norm(W, ord="nuc")
-        ),
-    }
-    otherwise = "u = W v and v = Wᵀ u in turns, each made length 1; then uᵀ W v."
-    compare(answer, cases, lambda W, v, turns: torch.linalg.matrix_norm(W, ord=2), mistakes, otherwise)
-    for shape in ((6, 4), (4, 7)):
-        _check_way(answer, _matrix(*shape, values=[3.0, 2.7, 2.0, 1.0]), torch.randn(shape[1]))
-    return "50 turns here; a training step needs one, as it starts from the vector of the step before."
-
-
-def _check_takes_turns(answer: Callable[..., Tensor]) -> None:
-    try:
-        signature(answer).bind(0, 0, 0)
-    except TypeError as error:
-        if callable(answer):
-            raise Wrong("Keep the three arguments: W, v, and turns, which says how often.") from error
-    except ValueError:  # a function without a readable signature
-        pass
-
-
-def _matrix(rows: int, columns: int, values: list[float]) -> Tensor:
-    """A random matrix (rows, columns) with these singular values."""
-    left, right = (torch.linalg.qr(torch.randn(size, len(values))).Q for size in (rows, columns))
-    return left * torch.tensor(values) @ right.T
-
-
-def _check_way(answer: Callable[..., Tensor], W: Tensor, v: Tensor) -> None:
-    """`Wrong` unless the estimates after a few turns, far from the end yet, are those from `v`."""
-    way = _way(W, v, 7)
-    found = {turns: shaped(call(answer, W, v, turns), ()) for turns in (1, 2, 6)}
-    if close(found[1], torch.linalg.matrix_norm(W, ord=2)):
-        raise Wrong(
-            "That is the answer, but not by power iteration: after one turn it cannot be there yet. u = W v, v = Wᵀ u."
-        )
-    if close(found[1], found[6]):
-        raise Wrong("The number of turns makes no difference: repeat as often as turns says.")
-    if close(shaped(call(answer, W, v.flip(0), 1), ()), found[1]):
-        raise Wrong("The start makes no difference: begin with the v that is given.")
-    for turns, value in found.items():
-        # a turn is u and v: one may measure before u, after it, or after v
-        if not any(close(value, length) for length in way[2 * turns - 2 : 2 * turns + 1]):
-            raise Wrong(f"After turns={turns} from v it should be {way[2 * turns - 1]:.3f}; this is {value:.3f}.")
-
-
-def _way(W: Tensor, v: Tensor, turns: int) -> list[Tensor]:
-    """How far W and Wᵀ by turns stretch a vector of length 1, at first `v`: two estimates of σ for each turn."""
-    lengths = []
-    for matrix in [W, W.T] * turns:
-        v = matrix @ (v / v.norm())
-        lengths.append(v.norm())
-    return lengths
-
-
-def stretch(layer: nn.Module, x: Tensor, turns: int = 100) -> float:
-    """How far a layer, without its bias, stretches an input at most: its largest singular value as a linear map.
-
-    By power iteration from the input `x` (1, …): `layer` applies W, the gradient applies Wᵀ, so that the matrix of a
-    convolution need not be written down.
-    """
-    for _ in range(turns):
-        x = (x / x.norm()).detach().requires_grad_()
-        y = layer(x) - layer(torch.zeros_like(x))
-        (x,) = torch.autograd.grad(y, x, y)
-    return y.norm().item()
-
-
-@check("03", "build", difficulty=3, minutes=15)
-def check_stretch(answer: Callable[[nn.Module, Tensor], float | Tensor]) -> str:
-    """How far a layer stretches an input at most, from the layer and a start (1, …)."""
-    layers: list[tuple[nn.Conv2d | nn.Linear, tuple[int, ...]]] = [
-        (nn.Conv2d(2, 3, kernel_size=3, padding=1), (1, 2, 6, 6)),
-        (nn.Conv2d(1, 4, kernel_size=4, stride=2, padding=1), (1, 1, 8, 8)),
-        (nn.Linear(5, 4), (1, 5)),
-        (nn.Conv2d(2, 2, kernel_size=5, padding=2), (1, 2, 7, 7)),
-    ]
-    for layer, shape in layers:
-        with torch.no_grad():
-            layer.weight.mul_(3 * torch.rand(()) + 0.5)
-            layer.get_parameter("bias").add_(2)  # which an answer must not count
-        sigma = _dense(layer, shape)
-        value = shaped(call(answer, layer, torch.rand(shape) + 0.1), ()).double()
-        if torch.isclose(value, sigma, rtol=0.02):
-            continue
-        kernel = torch.linalg.matrix_norm(layer.weight.detach().flatten(1).double(), ord=2)
-        if torch.isclose(value, kernel, rtol=0.02):
-            raise Wrong(
-                "This is the norm of the kernel: neighbouring places share pixels, so the layer stretches more."
+@check("03", "build", difficulty=2, minutes=15)
+def check_projection_head(answer: Callable[[int, int], nn.Module]) -> str:
+    """A module made from `feature_dim` F and `num_classes` K: features (N, F) and labels (N,) → logits (N,)."""
+    for feature_dim, num_classes, labels in ((6, 10, [7, 7, 3]), (7, 4, [0, 2, 2, 1, 3]), (5, 12, [11, 0, 3, 11])):
+        cases = [(torch.randn(len(labels), feature_dim), torch.tensor(order)) for order in (labels, labels[::-1])]
+        cases += [(torch.randn(1, feature_dim), torch.tensor(labels[-1:]))]
+        head = made(answer, feature_dim=feature_dim, num_classes=num_classes)
+        run(head, *cases[0])  # it says so when it is not attempted, and lazy layers have weights from here on
+        parts = _parts_of(head, feature_dim, num_classes)
+        for training in (True, False):
+            with torch.no_grad():
+                for parameter in head.parameters():
+                    parameter.normal_()
+            before = parameters_to_vector(head.parameters())
+            compare(
+                head.train(training),
+                cases,
+                parts.score,
+                _mistakes(parts),
+                "Realness is ψ(features); agreement is ⟨v_y, φ⟩.",
             )
-        if torch.isclose(value, sigma**2, rtol=0.02):
-            raise Wrong("This is σ²: what WᵀW does to a unit vector. The length of W x is σ.")
-        raise Wrong(
-            f"A {type(layer).__name__} stretches by {sigma:.3f}; this is {value:.3f}. Take the bias away, make x "
-            "length 1 in each turn, and let autograd apply Wᵀ."
-        )
-    return "The whole matrix agrees; a real one, of 784 × 12,544 numbers, never has to be written down."
+            if not torch.equal(before, parameters_to_vector(head.parameters())):
+                raise Wrong("Only an optimizer moves the weights; yours move when the head is called.")
+        _check_gradients(head, parts, *cases[0])
+    return "The label only chooses the row of the embedding, and only that row learns from the image."
 
 
-def _dense(layer: nn.Module, shape: tuple[int, ...]) -> Tensor:
-    """The largest singular value of a layer's whole matrix, a column for each number that goes in."""
-    count = torch.Size(shape).numel()
-    with torch.no_grad():
-        unit = torch.eye(count).view(count, *shape[1:])
-        columns = layer(unit) - layer(torch.zeros_like(unit))  # (inputs, …)
-    return torch.linalg.matrix_norm(columns.flatten(1).double(), ord=2)
+def made(answer: Callable[..., nn.Module], **sizes: int) -> nn.Module:
+    """The module that a class makes from these sizes; `Wrong` when it makes none."""
+    if isinstance(answer, nn.Module):
+        raise Wrong("Give the class itself, without brackets: the check makes modules of several sizes.")
+    module = by_name(answer, **sizes)
+    if not isinstance(module, nn.Module):
+        raise Wrong(f"The answer should be a class of nn.Module; it makes {type(module).__name__}.")
+    return module
+
+
+def _parts_of(head: nn.Module, feature_dim: int, num_classes: int) -> Head:
+    """The parameters of a head, whatever their names; `Wrong` when there are others."""
+    sizes = sorted(parameter.numel() for parameter in head.parameters())
+    table = num_classes * feature_dim
+    hints = {
+        (): "There is nothing to learn: make nn.Linear and nn.Embedding in __init__, as attributes of self.",
+        (feature_dim, table): "ψ is a linear layer with a bias; that is missing.",
+        (1, feature_dim): "Only ψ has weights to learn: the embedding of the classes is missing.",
+        (table,): "Only the embedding has weights to learn: ψ is missing.",
+        (1, num_classes, feature_dim, table): "The embedding has a row for each class and no bias.",
+        (1, feature_dim, 10 * feature_dim): "Not 10 classes always: num_classes says how many.",
+        (1, table, table): "ψ gives one number for an image, whatever the classes.",
+    }
+    if sizes != [1, feature_dim, table]:
+        learned = f"ψ has {feature_dim} weights and a bias, the embedding {num_classes} rows of {feature_dim}"
+        otherwise = f"For {feature_dim} features and {num_classes} classes {learned}; yours has {sizes}."
+        raise Wrong(next((hint for some, hint in hints.items() if sorted(some) == sizes), otherwise))
+    if not all(parameter.requires_grad for parameter in head.parameters()):
+        raise Wrong("All of it is to be learned: leave requires_grad on.")
+    bias, weight, embeddings = sorted(head.parameters(), key=torch.numel)
+    rows = embeddings if embeddings.shape == (num_classes, feature_dim) else embeddings.T
+    return Head(weight.view(-1), bias.view(()), rows)
+
+
+def _mistakes(parts: Head) -> dict[str, Formula]:
+    weight, bias, embeddings = parts
+
+    return {
+        "The agreement is right; the realness, ψ, is missing.": parts.agreement,
+        "The realness is right; the agreement with the class is missing.": lambda f, y: parts.realness(f),
+        "Nearly: the bias is missing.": lambda f, y: parts.score(f, y) - bias,
+        "Nearly: the bias counts once.": lambda f, y: parts.score(f, y) + bias,
+        "Added, not taken away: a high agreement makes a high score.": lambda f, y: (
+            parts.realness(f) - parts.agreement(f, y)
+        ),
+        "Realness and agreement are added, not multiplied.": lambda f, y: parts.realness(f) * parts.agreement(f, y),
+        "A dot product is a sum, not a mean.": lambda f, y: parts.realness(f) + (embeddings[y] * f).mean(1),
+        "The agreement of each image with its own label alone: one row of the embedding.": lambda f, y: (
+            parts.realness(f) + (f @ embeddings.T).sum(1)
+        ),
+        "Row n of the embedding is not that of image n: the label says which.": lambda f, y: (
+            parts.realness(f) + (embeddings[torch.arange(len(y)) % len(embeddings)] * f).sum(1)
+        ),
+        "One number for each image: sum over the features alone, dim=1.": lambda f, y: (
+            parts.realness(f) + parts.agreement(f, y).sum()
+        ),
+        "(N, 1) and (N,) add up to (N, N): take the 1 away with squeeze(1).": lambda f, y: (
+            parts.realness(f)[:, None] + parts.agreement(f, y)
+        ),
+        "One logit for each image, (N,): take the 1 away with squeeze(1).": lambda f, y: parts.score(f, y)[:, None],
+        "A logit has no bounds: no sigmoid here.": lambda f, y: parts.score(f, y).sigmoid(),
+    }
+
+
+def _check_gradients(head: nn.Module, parts: Head, features: Tensor, labels: Tensor) -> None:
+    """`Wrong` unless features, ψ and the rows of the labels learn what they should, and other rows nothing."""
+    inputs = [features.requires_grad_(), *head.parameters()]
+    share = torch.rand(len(labels)) + 0.5
+    expected = torch.autograd.grad((share * parts.score(features, labels)).sum(), inputs)
+    try:
+        learning = (share * run(head, features, labels)).sum()
+        found = torch.autograd.grad(learning, inputs, materialize_grads=True)
+    except RuntimeError as error:
+        raise Wrong(DETACHED) from error
+    if not all(close(x, y) for x, y in zip(found, expected, strict=True)):
+        raise Wrong("The value is right, but what learns from it is not: no .detach(), no .data, no torch.no_grad().")

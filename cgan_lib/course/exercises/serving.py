@@ -1,16 +1,19 @@
-"""Notebook 07: status codes, batching of requests, the same generator in another file."""
+"""Notebook 07: status codes, and how requests that come together share the work."""
 
-import copy
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from cgan_lib.course.exercises.comparing import numbers
-from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, call, check
-from cgan_lib.models.concat import BCEGenerator
+from cgan_lib.course.exercises.comparing import shaped
+from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, call, check, run
+from cgan_lib.course.queueing import NextPass, slowest_of_20, waits
+from cgan_lib.errors import UserError
+
+BATCH = 4  # images of each pass in `check_batch`, as in the service
+BOUNDS = {50: 8, 400: 15, 1000: 25, 1900: 65}  # requests a second → ms in which 19 of 20 should be answered
 
 
 @check("07", "answer", difficulty=1, minutes=4)
@@ -81,66 +84,92 @@ def _fill(wanted: list[int], limit: int) -> list[list[int]]:
     return passes
 
 
-@check("07", "build", difficulty=2, minutes=10)
-def check_same_generator(answer: Callable[[nn.Module, nn.Module], bool]) -> str:
-    """Whether two generators draw the same: True or False."""
-    for first, second, same, hint in _pairs():
-        if _yes(call(answer, first, second)) != same:
-            raise Wrong(hint)
-    return "Files, formats and machines may differ; this is the test that counts."
+@check("07", "design", difficulty=3, minutes=15)
+def check_next_pass(answer: NextPass) -> str:
+    """A function `(waiting, oldest_ms)` → the size of the next pass, for quiet hours and for busy ones."""
+
+    def size(waiting: int, oldest: float) -> int:
+        found = shaped(run(answer, waiting, oldest), ()).item()
+        if not float(found).is_integer():
+            raise Wrong(f"A pass cannot hold {found} images: a whole number is wanted.")
+        return int(found)
+
+    found = {}
+    for rate, bound in BOUNDS.items():
+        try:
+            found[rate] = slowest_of_20(waits(size, rate))
+        except UserError as error:
+            raise Wrong(f"At {rate} requests a second {error}") from error
+        if found[rate] > bound:
+            raise Wrong(f"At {rate} requests a second 19 of 20 come within {found[rate]:.0f} ms; {bound} are allowed.")
+    return " ".join(f"{rate}/s: {time:.0f} ms." for rate, time in found.items())
 
 
-def _yes(value: Any) -> bool:
-    """An answer to a question of yes or no, be it of Python, NumPy or PyTorch."""
-    found = numbers(value) if isinstance(value, (bool, np.bool_, np.ndarray, Tensor)) else None
-    if found is None or found.dtype != torch.bool:
-        raise Wrong(f"The answer should be True or False; this is {type(value).__name__}.")
-    if found.numel() != 1:
-        raise Wrong("One answer for both generators: True when all of their images agree.")
-    return bool(found)
+Wanted = tuple[int, int]  # value, seed
 
 
-class _OddFarOut(BCEGenerator):
-    """Draws something else wherever a coordinate of `z` is not near 0."""
+@check("07", "debug", difficulty=2, minutes=10)
+def check_batch(answer: Callable[[Callable[[list[Wanted]], list[Any]], list[Wanted]], list[Any]]) -> str:
+    """A function `(draw, wanted)` → for each (value, seed) its picture, or the exception that its pass raised.
 
-    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        return super().forward(z + 3 * (z.abs() > 0.5), labels)
-
-
-def _pairs() -> Iterator[tuple[nn.Module, nn.Module, bool, str]]:
-    """Two generators, whether they draw the same, and what to say when the answer is another."""
-    sizes: dict[str, Any] = dict(latent_dim=100, base_channels=4, embed_dim=4)
-    first = BCEGenerator(**sizes).eval()
-    again = "A copy with the same weights draws the same: give both the same z and the same labels."
-    yield first, copy.deepcopy(first), True, again
-    images = "Two generators with different weights came out as the same: compare the images themselves."
-    other = BCEGenerator(**sizes).eval()
-    yield first, other, False, images
-    yield other, first, False, images
-    for name, hint in (
-        ("conv_blocks.4.weight", "These two differ in the last layer alone: compare the images themselves."),
-        ("conv_blocks.1.bias", "These two differ in one bias alone: compare the images themselves."),
-        ("conv_blocks.2.running_mean", "These two differ in what BatchNorm has seen: compare the images themselves."),
-    ):
-        yield first, _changed(first, name, slice(None)), False, hint
-    for label in range(10):
-        hint = f"These two differ for class {label} and for no other: ask for every class."
-        yield first, _changed(first, "label_embedding.weight", slice(label, label + 1)), False, hint
-    recounted = copy.deepcopy(first)
-    recounted.get_buffer("conv_blocks.0.num_batches_tracked").add_(1)
-    hint = "These two draw the same, though a counter in their files differs: compare images, not weights."
-    yield first, recounted, True, hint
-    far = _OddFarOut(**sizes).eval()
-    far.load_state_dict(first.state_dict())
-    yield far, first, False, "These two are the same near z = 0 alone: draw z from N(0, 1)."
-    training = copy.deepcopy(first).train()
-    yield training, copy.deepcopy(training), True, f"{again} (In training mode, in one batch: BatchNorm looks at all.)"
-    yield training, _changed(training, "conv_blocks.4.weight", slice(None)), False, images
+    `draw` takes four at once, neither fewer nor more, and raises `ValueError` when one of them is no class.
+    """
+    for wanted in _waiting():
+        results = _listed(call(answer, _draw, wanted))
+        if results is None:
+            raise Wrong("Return a list: a picture, or an exception, for each request.")
+        _check_answers(wanted, results)
+    return "Each gets its own; a pass that fails fails only those who were in it; and the copies go to nobody."
 
 
-def _changed(generator: nn.Module, name: str, rows: slice) -> nn.Module:
-    """A copy in which some rows of one tensor are other numbers."""
-    changed = copy.deepcopy(generator)
-    value = changed.state_dict()[name]
-    value[rows] += 2 * torch.randn_like(value[rows])
-    return changed
+def _waiting() -> Iterator[list[Wanted]]:
+    """Requests: full passes first, then one that is not full, none at all, and passes that fail."""
+    yield [(7, 1), (3, 2), (9, 3), (0, 4)]
+    yield [(5, 9), (5, 8), (1, 7), (1, 7), (8, 5), (2, 4), (2, 3), (0, 2)]
+    yield [(4, 6)]
+    yield [(6, 3), (1, 2), (9, 1), (0, 5), (4, 4), (4, 0)]
+    yield []
+    yield [(1, 1), (12, 2), (3, 3), (0, 4), (5, 5), (2, 6)]
+    yield [(3, 9), (2, 1), (1, 5), (0, 7), (8, 8), (-1, 6)]
+
+
+def _draw(wanted: list[Wanted]) -> list[str]:
+    """Stands in for a generator: a picture is a text that says whose it is."""
+    if len(wanted) != BATCH:
+        raise TypeError(f"a pass is {BATCH} images, not {len(wanted)}")
+    for value, _ in wanted:
+        if not 0 <= value <= 9:
+            raise ValueError(f"{value} is no class")
+    return [_picture(*request) for request in wanted]
+
+
+def _picture(value: int, seed: int) -> str:
+    return f"picture of {value} with seed {seed}"
+
+
+def _check_answers(wanted: list[Wanted], results: list[Any]) -> None:
+    """`Wrong` unless each request of a pass that can be drawn has its picture, and each other one an exception."""
+    if len(results) > len(wanted):
+        raise Wrong(f"For {len(wanted)} requests came {len(results)} answers: those for the copies belong to nobody.")
+    if len(results) < len(wanted):
+        raise Wrong(f"For {len(wanted)} requests came {len(results)} answers: the others would wait for ever.")
+    for first in range(0, len(wanted), BATCH):
+        place = slice(first, first + BATCH)
+        fails = not all(0 <= value <= 9 for value, _ in wanted[place])
+        _check_pass(wanted[place], results[place], fails)
+
+
+def _check_pass(wanted: list[Wanted], results: list[Any], fails: bool) -> None:
+    if fails:
+        if not all(isinstance(result, Exception) for result in results):
+            raise Wrong(f"{wanted} cannot be drawn: each of them should get the exception, to be told what happened.")
+        return
+    if any(isinstance(result, Exception) for result in results):
+        raise Wrong(f"{wanted} can be drawn, but got {results}: only those in a pass that fails may fail.")
+    if results != (right := [_picture(*request) for request in wanted]):
+        mixed = isinstance(results[0], str) and sorted(results) == sorted(right)
+        raise Wrong(
+            f"{wanted} got the pictures of each other: they come back in the order in which they are drawn."
+            if mixed
+            else f"{wanted} should give {right}; yours is {results}."
+        )

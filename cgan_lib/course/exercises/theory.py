@@ -81,7 +81,8 @@ def _kl(p: Tensor, q: Tensor, cell: float) -> Tensor:
 @check("01", "build", difficulty=2, minutes=8)
 def check_modes(answer: Callable[[Tensor, Tensor, float], int]) -> str:
     """How many centres (K,2) have at least 1% of the samples (N,2) nearer than a radius."""
-    cases = [_scattered(shares) for shares in ((20, 0, 30, 1), (0, 0, 0, 99), (9, 40, 60, 2, 12, 4, 70), (1, 1, 2, 1))]
+    counts = ((20, 0, 30, 1), (0, 0, 0, 99), (9, 40, 60, 2, 12, 4, 70), (1, 1, 2, 1))
+    cases = [*map(_scattered, counts), _scattered((100, 2, 1, 2), total=200)]
     mistakes: dict[str, Formula] = {
         "A few strays are no mode: it takes 1% of the samples.": lambda x, c, r: (_near(x, c, r).any(0)).sum(),
         "That is how many samples are near a mode: count the modes.": lambda x, c, r: _near(x, c, r).sum(),
@@ -95,6 +96,9 @@ def check_modes(answer: Callable[[Tensor, Tensor, float], int]) -> str:
             torch.cdist(x, c).argmin(1).bincount(minlength=len(c)) >= 0.01 * len(x)
         ).sum(),
         "There is a root in a distance: without it, compare with radius².": lambda x, c, r: covered(x, c, r**0.5).sum(),
+        "At least 1%: just 1% of the samples is enough.": lambda x, c, r: (
+            _near(x, c, r).double().mean(0) > 0.01
+        ).sum(),
         "10% is too much to ask: a mode is covered from 1% of the samples.": lambda x, c, r: (
             _near(x, c, r).float().mean(0) >= 0.1
         ).sum(),
@@ -109,17 +113,17 @@ def _near(samples: Tensor, centres: Tensor, radius: float) -> Tensor:
     return torch.cdist(samples, centres) < radius
 
 
-def _scattered(counts: tuple[int, ...]) -> tuple[Tensor, Tensor, float]:
-    """Samples of which so many are near each centre, others a little off, 250 in all; centres 3 apart; a radius."""
+def _scattered(counts: tuple[int, ...], total: int = 250) -> tuple[Tensor, Tensor, float]:
+    """Samples of which so many are near each centre, others a little off; centres 3 apart; a radius."""
     radius, (x, y) = 0.5, torch.randn(2).tolist()
     centres = torch.tensor([(x + 3 * k, y) for k in range(len(counts))])
-    far = 250 - sum(counts)
+    far = total - sum(counts)
     home = torch.cat([torch.arange(len(counts)).repeat_interleave(torch.tensor(counts)), torch.arange(far) % 2])
     beyond = 0.55 + 0.1 * torch.rand(far) + 0.2 * (home[len(home) - far :] == 1)  # one is in reach of √radius, one not
-    size = torch.cat([0.45 * torch.rand(250 - far), beyond])
-    angle = 6.3 * torch.rand(250)
+    size = torch.cat([0.45 * torch.rand(total - far), beyond])
+    angle = 6.3 * torch.rand(total)
     samples = centres[home] + size[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
-    return samples[torch.randperm(250)], centres, radius
+    return samples[torch.randperm(total)], centres, radius
 
 
 @check("01", "build", difficulty=2, minutes=8)

@@ -184,7 +184,7 @@ def perform(function: Any, *arguments: Any, **named: Any) -> Any:
     try:
         result = function(*arguments, **named)
         result = list(result) if isinstance(result, Iterator) else result  # a function that yields runs only now
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Raised(f"Your answer raised {type(error).__name__}: {error}") from error
     if result is ... or (result is None and not _does_something(function)):
         raise NotAttempted
@@ -202,7 +202,7 @@ def by_name(function: Any, **values: Any) -> Any:
 
 def _does_something(function: Any) -> bool:
     """Whether a function has more in it than `...`: it names something beside its arguments."""
-    code = getattr(function, "__code__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)  # below decorators such as @torch.no_grad()
     if code is None:
         return False
     arguments = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
@@ -226,4 +226,8 @@ def _unchanged(before: Any, after: Any) -> bool:
         return same_count and all(old == new and _unchanged(x, y) for (old, x), (new, y) in pairs)
     if isinstance(before, Tensor):
         return before.shape == after.shape and torch.equal(before.double(), after.double())
+    if isinstance(before, dict):
+        return before.keys() == after.keys() and all(_unchanged(x, after[name]) for name, x in before.items())
+    if isinstance(before, (list, tuple)):
+        return len(before) == len(after) and all(map(_unchanged, before, after))
     return before == after

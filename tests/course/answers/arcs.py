@@ -39,6 +39,41 @@ def arc_in_place(start, end, share):
     return (start + torch.sin(share * angle) * end) / torch.sin(angle)
 
 
+def film(start, end, digit, frames):
+    shares = torch.linspace(0, 1, frames)
+    return slerp(start, end, shares), torch.full((frames,), digit)
+
+
+def film_in_a_loop(start, end, digit, frames):
+    z, labels = [], []
+    for frame in range(frames):
+        z.append(arc(start, end, frame / (frames - 1)))
+        labels.append(digit)
+    return torch.stack(z), labels
+
+
+def film_through(z_of_shares, labels_of=lambda digit, frames: [digit] * frames):
+    """A film with other latents, from the shares of its frames, or other labels."""
+
+    def inputs(start, end, digit, frames):
+        return z_of_shares(start, end, torch.linspace(0, 1, frames)), labels_of(digit, frames)
+
+    return inputs
+
+
+def broken_film(start, end, digit, frames):
+    z, labels = [], []
+    for frame in range(frames):
+        share = frame / frames
+        z.append((1 - share) * start + share * end)
+        labels.append((digit + frame) % 10)
+    return torch.stack(z), torch.tensor(labels)
+
+
+def along_the_line(start, end, shares):
+    return torch.lerp(start, end, shares[:, None])
+
+
 def truncated(count, latent_dim, limit):
     z = torch.randn(count, latent_dim)
     while (far := z.abs() > limit).any():
@@ -97,6 +132,11 @@ RIGHT = [
     ("slerp", lambda start, end, share: arc(start.double(), end.double(), share)),
     ("slerp", lambda start, end, share: arc(start, end, share).tolist()),
     ("slerp", lambda start, end, share: slerp(start, end, torch.tensor([share]))[0]),
+    ("film", film),
+    ("film", film_in_a_loop),
+    ("film", film_through(lambda start, end, shares: [arc(start, end, share) for share in shares])),
+    ("film", film_through(lambda *a: slerp(*a).double().numpy(), lambda digit, n: np.repeat(digit, n))),
+    ("film", film_through(slerp, lambda digit, n: (digit,) * n)),
     ("between", torch.tensor([0, 0.75, 0, 0, 0, 0, 0, 0.25, 0, 0])),
     ("between", torch.lerp(ONE, SEVEN, 0.25).double()),
     ("between", blend(1, 7, torch.tensor([0.25]))[0]),
@@ -128,6 +168,22 @@ WRONG = [
         "sines",
     ),
     ("slerp", arc_in_place, "not in place"),
+    ("film", broken_film, "digit changes"),
+    ("film", film_through(along_the_line), "too short"),
+    ("film", film_through(lambda a, b, t: slerp(a, b, t * (1 - 1 / len(t)))), "never arrives"),
+    ("film", film_through(lambda a, b, t: slerp(b, a, t)), "start itself"),
+    ("film", film_through(lambda a, b, t: slerp(a, b, t), lambda digit, n: torch.full((n,), 3)), "digit changes"),
+    ("film", film_through(slerp, lambda digit, n: torch.arange(n)), "digit changes"),
+    ("film", film_through(slerp, lambda digit, n: torch.full((n,), float(digit))), "whole numbers"),
+    ("film", film_through(slerp, lambda digit, n: digit), "shape should be (5,)"),
+    ("film", film_through(slerp, lambda digit, n: torch.full((n, 1), digit)), "shape should be (5,)"),
+    ("film", film_through(lambda a, b, t: slerp(a, b, t**2)), "even steps"),
+    ("film", film_through(lambda a, b, t: F.normalize(along_the_line(a, b, t), dim=1) * 10), "start itself"),
+    ("film", film_through(lambda a, b, t: torch.cat([a[None], torch.randn(len(t) - 2, len(a)), b[None]])), "even"),
+    ("film", film_through(lambda a, b, t: slerp(a, b, t)[:-1]), "shape should be (5, 16)"),
+    ("film", lambda *a: film(*a)[::-1], "other way round"),
+    ("film", lambda *a: film(*a)[0], "Return both"),
+    ("film", lambda start, end, digit, frames: film(start.mul_(1.1), end, digit, frames), "not in place"),
     ("between", torch.tensor([0, 0.25, 0, 0, 0, 0, 0, 0.75, 0, 0]), "from 7 to 1"),
     ("between", [0, 75, 0, 0, 0, 0, 0, 25, 0, 0], "percent"),
     ("between", (ONE + SEVEN) / 2, "half of the way"),
@@ -170,4 +226,4 @@ WRONG = [
     ("truncated", lambda n, d, limit: truncated(n, d, limit).index_fill(1, torch.tensor(0), 0.0), "follow from others"),
     ("truncated", lambda n, d, limit: torch.full((n, d), float("nan")), "NaN"),
 ]
-NOT_ATTEMPTED = []
+NOT_ATTEMPTED = [("film", lambda *_: (..., ...))]

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+COUNTS = {"first": 1_638_400, "second": 2_097_920, "plane": 16_384, "twice": 4}
 READING = {"a": "D is sure", "b": "D guesses", "c": "game", "d": "D is fooled"}
 
 
@@ -115,21 +116,87 @@ def without_return(network):
     init(network)
 
 
-def centred(x):
-    return x - x.mean((2, 3), keepdim=True)
+def right_scale(layer):
+    fan = layer.in_channels * (layer.kernel_size[0] / layer.stride[0]) ** 2
+    nn.init.normal_(layer.weight, 0.0, (2 / fan) ** 0.5)
 
 
-def norm(x, eps=1e-5):
-    return centred(x) / torch.sqrt(x.var((2, 3), keepdim=True, correction=0) + eps)
+def scale_by_torch(layer):
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    with torch.no_grad():
+        layer.weight.mul_(layer.stride[0])
 
 
-def norm_in_place(x):
-    x -= x.mean((2, 3), keepdim=True)
-    return norm(x)
+def uniform_scale(layer):
+    bound = (6 / layer.in_channels) ** 0.5 * layer.stride[0] / layer.kernel_size[0]
+    nn.init.uniform_(layer.weight, -bound, bound)
 
 
-def norm_by_loop(x):
-    return [[(m - m.mean()) / (m.std(correction=0) + 1e-5) for m in image] for image in x]
+def new_scale(layer):
+    size = torch.tensor(layer.kernel_size[0] / layer.stride[0], dtype=torch.float64)
+    layer.weight = nn.Parameter(torch.randn(layer.weight.shape) * (2 / layer.in_channels) ** 0.5 / size)
+    return layer
+
+
+def orthogonal_scale(layer):
+    nn.init.orthogonal_(layer.weight)
+    fan = layer.in_channels * (layer.kernel_size[0] / layer.stride[0]) ** 2
+    layer.weight.data *= (2 / fan) ** 0.5 / layer.weight.std()
+
+
+def scaled_by(factor):
+    """A right start, times something that depends on the layer."""
+
+    def start(layer):
+        right_scale(layer)
+        layer.weight.data *= factor(layer)
+
+    return start
+
+
+def signs(layer):
+    fan = layer.in_channels * (layer.kernel_size[0] / layer.stride[0]) ** 2
+    layer.weight.copy_((2 / fan) ** 0.5 * torch.randn_like(layer.weight).sign())
+
+
+def with_a_norm(layer):
+    """The usual start, and a hook that does what a norm would."""
+    nn.init.normal_(layer.weight, 0.0, 0.02)
+    layer.register_forward_hook(lambda _, given, maps: maps / maps.std())
+
+
+def same_everywhere(layer):
+    nn.init.constant_(layer.weight, (2 / layer.in_channels) ** 0.5)
+
+
+def not_a_number(layer):
+    layer.weight.data /= 0 * layer.weight.data
+
+
+def fade_in(small, large, alpha):
+    small = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    return (1 - alpha) * small + alpha * large
+
+
+def fade_in_by_kron(small, large, alpha):
+    return torch.kron(small, torch.ones(2, 2)) * (1 - alpha) + large * alpha
+
+
+def fade_in_by_parts(small, large, alpha):
+    doubled = torch.empty_like(large)
+    for row in (0, 1):
+        for column in (0, 1):
+            doubled[:, :, row::2, column::2] = small
+    return torch.lerp(doubled, large, alpha)
+
+
+def fade_in_place(small, large, alpha):
+    large *= alpha
+    return large + (1 - alpha) * nearest(small)
+
+
+def nearest(small):
+    return F.interpolate(small, scale_factor=2)
 
 
 RIGHT = [
@@ -138,12 +205,20 @@ RIGHT = [
     ("dcgan_init", by_name),
     ("dcgan_init", new_parameters),
     ("dcgan_init", fills(lambda weight: nn.init.trunc_normal_(weight, std=0.02))),
-    ("instance_norm", F.instance_norm),
-    ("instance_norm", norm),
-    ("instance_norm", lambda x: norm(x.double()).numpy()),
-    ("instance_norm", lambda x: F.group_norm(x, x.shape[1])),
-    ("instance_norm", lambda x: nn.InstanceNorm2d(x.shape[1])(x).half()),
-    ("instance_norm", norm_by_loop),
+    ("start_scale", right_scale),
+    ("start_scale", scale_by_torch),
+    ("start_scale", uniform_scale),
+    ("start_scale", new_scale),
+    ("start_scale", orthogonal_scale),
+    ("start_scale", signs),
+    ("weight_counts", COUNTS),
+    ("weight_counts", dict(reversed(COUNTS.items()))),
+    ("weight_counts", {key: float(value) for key, value in COUNTS.items()}),
+    ("weight_counts", {key: torch.tensor([value]) for key, value in COUNTS.items()}),
+    ("fade_in", fade_in),
+    ("fade_in", fade_in_by_kron),
+    ("fade_in", fade_in_by_parts),
+    ("fade_in", lambda small, large, alpha: nearest(small).lerp(large, alpha).double()),
     ("curve_reading", READING),
     ("curve_reading", dict(reversed(READING.items()))),
     ("curve_reading", MappingProxyType(READING)),
@@ -177,22 +252,54 @@ WRONG = [
     ("dcgan_init", also(zero_biases), "leave the biases"),
     ("dcgan_init", also(lambda layer: zero_biases(layer) or freeze(layer)), "requires_grad"),
     ("dcgan_init", also(freeze), "requires_grad"),
-    ("instance_norm", lambda x: F.batch_norm(x, None, None, training=True), "BatchNorm"),
-    ("instance_norm", lambda x: F.layer_norm(x, x.shape[1:]), "LayerNorm"),
-    ("instance_norm", lambda x: F.group_norm(x, 1), "LayerNorm"),
-    ("instance_norm", lambda x: centred(x) / x.std((2, 3), keepdim=True), "correction=0"),
-    ("instance_norm", lambda x: centred(x) / x.var((2, 3), keepdim=True, correction=0), "square root"),
-    ("instance_norm", centred, "divide by the deviation"),
-    ("instance_norm", lambda x: x / x.std((2, 3), keepdim=True, correction=0), "take the mean away"),
-    ("instance_norm", lambda x: centred(x) * x.std((2, 3), keepdim=True, correction=0), "do not multiply"),
-    ("instance_norm", lambda x: F.layer_norm(x, x.shape[3:]), "Height and width together"),
-    ("instance_norm", lambda x: norm(x, eps=0), "one colour"),
-    ("instance_norm", lambda x: norm(x, eps=1), "height and width"),
-    ("instance_norm", lambda x: F.normalize(centred(x), dim=(2, 3)), "height and width"),
-    ("instance_norm", lambda x: norm(x).clamp(-1, 1), "height and width"),
-    ("instance_norm", lambda x: x, "height and width"),
-    ("instance_norm", lambda x: norm(x[:, :, :4, :4]), "shape should be"),
-    ("instance_norm", norm_in_place, "not in place"),
+    ("start_scale", 0.02, "should be a function"),
+    ("start_scale", lambda layer: nn.init.normal_(layer.weight, 0.0, 0.02), "Score"),
+    ("start_scale", lambda layer: nn.init.normal_(layer.weight, 0.0, 0.1), "Score"),
+    ("start_scale", lambda layer: nn.init.kaiming_normal_(layer.weight), "Score"),
+    ("start_scale", lambda layer: nn.init.kaiming_normal_(layer.weight, mode="fan_out"), "Score"),
+    ("start_scale", lambda layer: nn.init.xavier_normal_(layer.weight, gain=2**0.5), "Score"),
+    ("start_scale", lambda layer: nn.init.orthogonal_(layer.weight), "Score"),
+    ("start_scale", lambda layer: layer.reset_parameters(), "Score"),
+    ("start_scale", scaled_by(lambda layer: 0.5**0.5), "Score"),
+    ("start_scale", scaled_by(lambda layer: 1 / layer.stride[0]), "Score"),
+    ("start_scale", scaled_by(lambda layer: (layer.in_channels / layer.out_channels) ** 0.5), "Score"),
+    ("start_scale", scaled_by(lambda layer: layer.kernel_size[0] / 4), "Score"),
+    ("start_scale", lambda layer: torch.randn_like(layer.weight), "Draw new numbers"),
+    ("start_scale", with_a_norm, "Score"),
+    ("start_scale", same_everywhere, "the same"),
+    ("start_scale", not_a_number, "NaN"),
+    ("weight_counts", COUNTS | {"first": 200 * 512}, "Look again at first: a kernel"),
+    ("weight_counts", COUNTS | {"first": 100 * 512 * 16}, "z and the label vector"),
+    ("weight_counts", COUNTS | {"first": 200 * 512 * 16 + 512}, "bias=False"),
+    ("weight_counts", COUNTS | {"first": 200 * 128 * 16}, "not of the published"),
+    ("weight_counts", COUNTS | {"second": 512 * 256 * 16}, "the bias counts"),
+    ("weight_counts", COUNTS | {"second": 512 * 256 * 16 + 512}, "three numbers"),
+    ("weight_counts", COUNTS | {"second": 512 * 256 * 16 + 256}, "scale and shift"),
+    ("weight_counts", COUNTS | {"second": 512 * 256 * 16 + 1280}, "256 channels"),
+    ("weight_counts", COUNTS | {"plane": 163_840}, "for one class"),
+    ("weight_counts", COUNTS | {"plane": 4096}, "of 64×64"),
+    ("weight_counts", COUNTS | {"plane": 16_384.5}, "Look again at plane"),
+    ("weight_counts", COUNTS | {"twice": 2}, "so do those that come out"),
+    ("weight_counts", COUNTS | {"twice": "four"}, "Numbers are wanted"),
+    ("weight_counts", COUNTS | {"twice": [4, 4]}, "one number"),
+    ("weight_counts", list(COUNTS.values()), "keys"),
+    ("fade_in", lambda small, large, alpha: alpha * nearest(small) + (1 - alpha) * large, "other way round"),
+    ("fade_in", lambda small, large, alpha: nearest(small) + alpha * large, "add up to 1"),
+    ("fade_in", lambda small, large, alpha: (nearest(small) + large) / 2, "use alpha"),
+    ("fade_in", lambda small, large, alpha: small.repeat(1, 1, 2, 2).lerp(large, alpha), "side by side"),
+    (
+        "fade_in",
+        lambda small, large, alpha: F.interpolate(small, scale_factor=2, mode="bilinear").lerp(large, alpha),
+        "mode='nearest'",
+    ),
+    ("fade_in", lambda small, large, alpha: nearest(small), "small one alone"),
+    ("fade_in", lambda small, large, alpha: large, "large one alone"),
+    ("fade_in", lambda small, large, alpha: small.lerp(F.avg_pool2d(large, 2), alpha), "shape should be"),
+    ("fade_in", lambda small, large, alpha: nearest(small).lerp(large, alpha**2), "Repeat the small one's"),
+    ("fade_in", lambda small, large, alpha: nearest(small).lerp(large, alpha).clamp(-1, 1), "Repeat the small one's"),
+    ("fade_in", lambda small, large, alpha: fade_in(small.detach(), large, alpha), "no gradient"),
+    ("fade_in", lambda small, large, alpha: fade_in(small, large, alpha).detach(), "no gradient"),
+    ("fade_in", fade_in_place, "not in place"),
     ("curve_reading", READING | {"a": "game"}, "Look again at a"),
     ("curve_reading", READING | {"a": "D is fooled", "d": "D is sure"}, "Look again at a, d"),
     ("curve_reading", READING | {"b": "boredom"}, "none of the four"),
@@ -202,4 +309,9 @@ WRONG = [
     ("curve_reading", READING | {"e": "game"}, "keys"),
     ("curve_reading", list(READING.values()), "keys"),
 ]
-NOT_ATTEMPTED = [("curve_reading", dict.fromkeys("abcd", ...)), ("curve_reading", READING | {"d": ...})]
+NOT_ATTEMPTED = [
+    ("weight_counts", dict.fromkeys(COUNTS, ...)),
+    ("weight_counts", COUNTS | {"plane": None}),
+    ("curve_reading", dict.fromkeys("abcd", ...)),
+    ("curve_reading", READING | {"d": ...}),
+]

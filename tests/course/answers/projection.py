@@ -1,202 +1,332 @@
-"""Notebook 03."""
+"""Notebook 03: the projection head and hinge."""
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cgan_lib.course.exercises.projection import stretch
+from cgan_lib.losses import bce_d, hinge_d
+from cgan_lib.models.projection import ProjectionHead
 
 
-def score(f, y, e, w, b):
-    return f @ w + b + (e[y] * f).sum(1)
+class ByHand(nn.Module):
+    """Parameters without layers; other names, other order of arguments."""
+
+    def __init__(self, num_classes, feature_dim):
+        super().__init__()
+        self.rows = nn.Parameter(torch.randn(num_classes, feature_dim))
+        self.w, self.b = nn.Parameter(torch.zeros(feature_dim)), nn.Parameter(torch.zeros(1))
+
+    def forward(self, phi, y):
+        return torch.einsum("nf,nf->n", phi, self.rows[y] + self.w) + self.b
 
 
-def score_by_loop(f, y, e, w, b):
-    return [float(row @ w + b + e[label] @ row) for row, label in zip(f, y, strict=True)]
+class Columns(nn.Module):
+    """The embedding as a linear layer of all classes, of which one column is taken."""
+
+    def __init__(self, feature_dim, num_classes):
+        super().__init__()
+        self.classes = nn.Linear(feature_dim, num_classes, bias=False)
+        self.psi = nn.LazyLinear(1)
+
+    def forward(self, features, labels):
+        return self.psi(features).flatten() + self.classes(features).gather(1, labels[:, None])[:, 0]
 
 
-def hinge(real, fake):
+class OneByOne(ProjectionHead):
+    def forward(self, features, labels):
+        rows = zip(features, labels.tolist(), strict=True)
+        return torch.stack([self.linear(f)[0] + self.class_embedding.weight[k] @ f for f, k in rows])
+
+
+class InDouble(ProjectionHead):
+    def forward(self, features, labels):
+        return super().forward(features, labels).double()
+
+
+def head(forward):
+    """The head with another forward."""
+
+    class Changed(ProjectionHead):
+        pass
+
+    Changed.forward = forward
+    return Changed
+
+
+class PerClassBias(ProjectionHead):
+    def __init__(self, feature_dim, num_classes):
+        super().__init__(feature_dim, num_classes)
+        self.more = nn.Embedding(num_classes, 1)
+
+    def forward(self, features, labels):
+        return super().forward(features, labels) + self.more(labels)[:, 0]
+
+
+class TenAlways(ProjectionHead):
+    def __init__(self, feature_dim, num_classes):
+        super().__init__(feature_dim, 10)
+
+
+class NoBias(ProjectionHead):
+    def __init__(self, feature_dim, num_classes):
+        super().__init__(feature_dim, num_classes)
+        self.linear = nn.Linear(feature_dim, 1, bias=False)
+
+
+class Frozen(ProjectionHead):
+    def __init__(self, feature_dim, num_classes):
+        super().__init__(feature_dim, num_classes)
+        self.class_embedding.requires_grad_(False)
+
+
+class Renormalised(ProjectionHead):
+    def __init__(self, feature_dim, num_classes):
+        super().__init__(feature_dim, num_classes)
+        self.class_embedding = nn.Embedding(num_classes, feature_dim, max_norm=1.0)
+
+
+class InAList(nn.Module):
+    def __init__(self, feature_dim, num_classes):
+        super().__init__()
+        self.parts = [nn.Linear(feature_dim, 1), nn.Embedding(num_classes, feature_dim)]
+
+    def forward(self, features, labels):
+        return self.parts[0](features).squeeze(1) + (self.parts[1](labels) * features).sum(1)
+
+
+class RealnessOnly(nn.Module):
+    def __init__(self, feature_dim, num_classes):
+        super().__init__()
+        self.linear = nn.Linear(feature_dim, 1)
+
+    def forward(self, features, labels):
+        return self.linear(features).squeeze(1)
+
+
+class ForgotSuper(nn.Module):
+    def __init__(self, feature_dim, num_classes):
+        self.linear = nn.Linear(feature_dim, 1)
+
+
+class Unwritten(nn.Module):
+    def __init__(self, feature_dim, num_classes):
+        super().__init__()
+        ...
+
+    def forward(self, features, labels):
+        return ...
+
+
+def doubled_bias(self, f, y):
+    return ProjectionHead.forward(self, f, y) + self.linear.bias
+
+
+def detached_features(self, f, y):
+    return ProjectionHead.forward(self, f.detach(), y)
+
+
+def detached_rows(self, f, y):
+    return self.realness(f) + (self.class_embedding(y).detach() * f).sum(1)
+
+
+def without_graph(self, f, y):
+    with torch.no_grad():
+        return ProjectionHead.forward(self, f, y)
+
+
+def with_dropout(self, f, y):
+    return ProjectionHead.forward(self, F.dropout(f, training=self.training), y)
+
+
+def scaled_in_place(self, f, y):
+    return self.realness(f.mul_(1.5)) + self.agreement(f, y)
+
+
+def sorted_labels(self, f, y):
+    return ProjectionHead.forward(self, f, y.sort().values)
+
+
+def hinge_of_d(real, fake):
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
+def hinge(real, fake):
+    return hinge_of_d(real, fake), -fake.mean()
+
+
+def with_d(loss):
+    """Both losses, the right one of G behind that of D."""
+    return lambda real, fake: (loss(real, fake), -fake.mean())
+
+
+def with_g(loss):
+    return lambda real, fake: (hinge_of_d(real, fake), loss(real, fake))
+
+
 def hinge_in_place(real, fake):
-    return F.relu(1 - real).mean() + F.relu(fake.add_(1)).mean()
+    return F.relu(1 - real).mean() + F.relu(fake.add_(1)).mean(), -fake.mean()
 
 
-def sigma(W, v, turns=50):
-    for _ in range(turns):
-        u = F.normalize(W @ v, dim=0)
-        v = F.normalize(W.T @ u, dim=0)
-    return u @ W @ v
+def pair_loss(discriminator, real, labels, fake, fake_labels):
+    return hinge_of_d(discriminator(real, labels), discriminator(fake, fake_labels))
 
 
-def sigma_of_square(W, v, turns=50):
-    for _ in range(turns):
-        v = W.T @ (W @ v)
-        v = v / v.norm()
-    return (W @ v).norm()
+def pair_loss_at_once(critic, x, y, fakes, k):
+    logits = critic(torch.cat([x, fakes]), torch.cat([y, k]))
+    return (1 - logits[: len(x)]).clamp(min=0).mean() + (1 + logits[len(x) :]).clamp(min=0).mean()
 
 
-def sigma_in_numpy(W, v, turns=50):
-    W, v = W.double().numpy(), v.double().numpy()
-    for _ in range(turns):
-        u = W @ v / np.linalg.norm(W @ v)
-        v = W.T @ u
-        size = np.linalg.norm(v)
-        v = v / size
-    return size
+def pair_loss_one_by_one(d, real, labels, fake, fake_labels):
+    reals = [F.relu(1 - d(x[None], y[None])) for x, y in zip(real, labels, strict=True)]
+    fakes = [F.relu(1 + d(x[None], y[None])) for x, y in zip(fake, fake_labels, strict=True)]
+    return torch.cat(reals).mean() + torch.cat(fakes).mean()
 
 
-def sigma_before_v(W, v, turns=50):
-    v = v / v.norm()
-    for _ in range(turns):
-        u = W @ v
-        size = u.norm().item()
-        v = F.normalize(W.T @ u, dim=0)
-    return size
+def mean_first(real, fake):
+    return F.relu(1 - real.mean()) + F.relu(1 + fake.mean())
 
 
-def sigma_without_lengths(W, v, turns=50):
-    for _ in range(turns):
-        u = W @ v
-        v = W.T @ u
-    return u @ W @ v
+def least(p, q):
+    return 2 * torch.minimum(p, q).sum()
 
 
-def sigma_one_length(W, v, turns=50):
-    for _ in range(turns):
-        u = F.normalize(W @ v, dim=0)
-        v = W.T @ u
-    return u @ W @ v
-
-
-def sigma_in_place(W, v, turns=50):
-    v /= v.norm()
-    return sigma(W, v, turns)
-
-
-def by_jacobian(layer, x, *_):
-    matrix = torch.autograd.functional.jacobian(layer, x).flatten(0, x.ndim - 1)
-    return torch.linalg.matrix_norm(matrix.reshape(-1, x.numel()), ord=2).item()
-
-
-def without_bias(layer, x):
-    nn.init.zeros_(layer.bias)
-    return stretch(layer, x)
-
-
-def bias_taken(layer, x):
-    layer.bias = None
-    return stretch(layer, x)
-
-
-def with_bias(layer, x, turns=100):
-    for _ in range(turns):
-        x = (x / x.norm()).detach().requires_grad_()
-        y = layer(x)
-        (x,) = torch.autograd.grad(y, x, y)
-    return y.norm()
-
-
-def random_search(layer, x):
-    many = torch.randn(300, *x.shape[1:])
-    y = layer(many) - layer(torch.zeros_like(many))
-    return (y.flatten(1).norm(dim=1) / many.flatten(1).norm(dim=1)).max()
+def least_by_sides(p, q):
+    best = (p - q).sign()
+    return (p * (1 - best).clamp(min=0) + q * (1 + best).clamp(min=0)).sum()
 
 
 RIGHT = [
-    ("projection_score", score),
-    ("projection_score", lambda f, y, e, w, b: torch.einsum("nf,nf->n", f, e[y] + w) + b),
-    ("projection_score", lambda f, y, e, w, b: F.linear(f, w[None]).squeeze(1) + b + (f @ e.T)[range(len(y)), y]),
-    ("projection_score", lambda f, y, e, w, b: score(f.double(), y, e, w.double(), b).numpy()),
-    ("projection_score", lambda f, y, e, w, b: ((F.embedding(y, e) + w) * f).sum(-1).half() + b),
-    ("projection_score", score_by_loop),
+    ("projection_head", ProjectionHead),
+    ("projection_head", ByHand),
+    ("projection_head", Columns),
+    ("projection_head", OneByOne),
+    ("projection_head", InDouble),
+    ("projection_head", lambda feature_dim, num_classes: ProjectionHead(feature_dim, num_classes)),
     ("hinge", hinge),
-    ("hinge", lambda real, fake: (1 - real).clamp(min=0).mean() + (1 + fake).clamp(min=0).mean()),
+    ("hinge", lambda real, fake: [(1 - real).clamp(min=0).mean() + (1 + fake).clamp(min=0).mean(), (-fake).mean()]),
     ("hinge", lambda real, fake: hinge(real.double(), fake.double())),
-    ("hinge", lambda real, fake: F.threshold(1 - real, 0, 0).mean() - torch.minimum(-1 - fake, torch.zeros(())).mean()),
-    ("hinge", lambda real, fake: torch.where(real < 1, 1 - real, 0).mean() + F.relu_(1 + fake).mean(0, keepdim=True)),
-    ("power_iteration", sigma),
-    ("power_iteration", sigma_of_square),
-    ("power_iteration", sigma_in_numpy),
-    ("power_iteration", sigma_before_v),
-    ("power_iteration", lambda W, v, turns=100: sigma(W.double(), v.double(), turns).item()),
-    ("stretch", stretch),
-    ("stretch", lambda layer, x, turns=100: torch.tensor([stretch(layer, x, turns)])),
-    ("stretch", lambda layer, x: np.float32(stretch(layer, x, 60))),
-    ("stretch", by_jacobian),
-    ("stretch", lambda layer, x: torch.tensor(by_jacobian(layer, x.double(), layer.double()))),
+    ("hinge", with_d(lambda r, f: F.threshold(1 - r, 0, 0).mean() - torch.minimum(-1 - f, torch.zeros(())).mean())),
+    ("hinge", with_d(lambda r, f: torch.where(r < 1, 1 - r, 0).mean() + F.relu_(1 + f).mean(0, keepdim=True))),
+    ("hinge", with_g(lambda real, fake: fake.sum() / -len(fake))),
+    ("pair_loss", pair_loss),
+    ("pair_loss", pair_loss_at_once),
+    ("pair_loss", pair_loss_one_by_one),
+    ("pair_loss", lambda d, r, y, f, k: hinge_d(d(r, y).double(), d(f.detach(), k).double())),
+    ("hinge_optimum", least),
+    ("hinge_optimum", least_by_sides),
+    ("hinge_optimum", lambda p, q: 2 - (p - q).abs().sum()),
+    ("hinge_optimum", lambda p, q: float(2 * np.minimum(p.numpy(), q.numpy()).sum())),
+    ("hinge_optimum", lambda p, q: sum(2 * min(a, b) for a, b in zip(p.flatten(), q.flatten(), strict=True))),
 ]
 WRONG = [
-    ("projection_score", lambda f, y, e, w, b: (e[y] * f).sum(1), "realness"),
-    ("projection_score", lambda f, y, e, w, b: f @ w + b, "agreement"),
-    ("projection_score", lambda f, y, e, w, b: f @ w + (e[y] * f).sum(1), "bias is missing"),
-    ("projection_score", lambda f, y, e, w, b: score(f, y, e, w, 2 * b), "bias counts once"),
-    ("projection_score", lambda f, y, e, w, b: f @ w + b - (e[y] * f).sum(1), "not taken away"),
-    ("projection_score", lambda f, y, e, w, b: (f @ w + b) * (e[y] * f).sum(1), "not multiplied"),
-    ("projection_score", lambda f, y, e, w, b: f @ w + b + (e[y] * f).mean(1), "not a mean"),
-    ("projection_score", lambda f, y, e, w, b: f @ w + b + (f @ e.T).sum(1), "own label"),
-    ("projection_score", lambda f, y, e, w, b: f @ w + b + (e[: len(f)] * f).sum(1), "the label says which"),
-    ("projection_score", lambda f, y, e, w, b: f @ w + b + (e[y] * f).sum(), "dim=1"),
-    ("projection_score", lambda f, y, e, w, b: f @ w + b + F.cosine_similarity(e[y], f), "dot product"),
-    ("projection_score", lambda f, y, e, w, b: score(f, y.sort().values, e, w, b), "dot product"),
-    ("projection_score", lambda f, y, e, w, b: score(f, y, e, w, b).sigmoid(), "dot product"),
-    ("projection_score", lambda f, y, e, w, b: f.sum(1), "dot product"),
-    ("projection_score", lambda f, y, e, w, b: f @ w[:, None] + b, "shape should be (3,)"),
-    ("projection_score", lambda f, y, e, w, b: f @ e.T, "shape should be (3,)"),
-    ("projection_score", lambda f, y, e, w, b: score(f, y, e.mul_(2), w, b), "not in place"),
-    ("hinge", lambda real, fake: F.relu(1 + real).mean() + F.relu(1 - fake).mean(), "exchanged"),
-    ("hinge", lambda real, fake: -real.mean(), "max(0"),
-    ("hinge", lambda real, fake: (1 - real).mean() + (1 + fake).mean(), "Wasserstein"),
-    ("hinge", lambda real, fake: fake.mean() - real.mean(), "Wasserstein"),
-    ("hinge", lambda real, fake: F.relu(1 - real).sum() + F.relu(1 + fake).sum(), "Average"),
-    ("hinge", lambda real, fake: hinge(real, fake) / 2, "not halved"),
-    ("hinge", lambda real, fake: F.relu(torch.cat([1 - real, 1 + fake])).mean(), "not one mean"),
-    ("hinge", lambda real, fake: F.relu(-real).mean() + F.relu(fake).mean(), "margin of 1 is missing"),
-    ("hinge", lambda real, fake: F.relu(1 - real.mean()) + F.relu(1 + fake.mean()), "other way round"),
-    ("hinge", lambda real, fake: F.relu(1 - real).square().mean() + F.relu(1 + fake).square().mean(), "Not squared"),
-    ("hinge", lambda real, fake: F.softplus(-real).mean() + F.softplus(fake).mean(), "BCE"),
-    ("hinge", lambda real, fake: -hinge(real, fake), "sign"),
-    ("hinge", lambda real, fake: F.relu(1 - real).mean(), "fakes are missing"),
-    ("hinge", lambda real, fake: F.leaky_relu(1 - real).mean() + F.leaky_relu(1 + fake).mean(), "mean of max(0"),
-    ("hinge", lambda real, fake: (1 - real).clamp(0, 2).mean() + (1 + fake).clamp(0, 2).mean(), "mean of max(0"),
-    ("hinge", lambda real, fake: hinge(real, fake).clamp(min=0.5), "mean of max(0"),
-    ("hinge", lambda real, fake: hinge(real, fake).detach(), "no gradient"),
-    ("hinge", lambda real, fake: hinge(real, fake.detach()), "no gradient"),
-    ("hinge", lambda real, fake: float(hinge(real, fake)), "no gradient"),
-    ("hinge", lambda real, fake: np.maximum(0, 1 - real.numpy()).mean() + F.relu(1 + fake).mean(), "no gradient"),
-    ("hinge", lambda real, fake: hinge(real, 2 * fake - fake.detach()), "its gradient is not"),
+    ("projection_head", head(lambda self, f, y: self.agreement(f, y)), "ψ, is missing"),
+    ("projection_head", head(lambda self, f, y: self.realness(f)), "agreement with the class is missing"),
+    ("projection_head", head(lambda self, f, y: f @ self.linear.weight[0] + self.agreement(f, y)), "bias is missing"),
+    ("projection_head", head(doubled_bias), "bias counts once"),
+    ("projection_head", head(lambda self, f, y: self.realness(f) - self.agreement(f, y)), "not taken away"),
+    ("projection_head", head(lambda self, f, y: self.realness(f) * self.agreement(f, y)), "not multiplied"),
+    ("projection_head", head(lambda s, f, y: s.realness(f) + (s.class_embedding(y) * f).mean(1)), "not a mean"),
+    ("projection_head", head(lambda s, f, y: s.realness(f) + (f @ s.class_embedding.weight.T).sum(1)), "own label"),
+    (
+        "projection_head",
+        head(lambda s, f, y: s.realness(f) + s.agreement(f, torch.arange(len(y)) % len(s.class_embedding.weight))),
+        "the label says which",
+    ),
+    ("projection_head", head(lambda self, f, y: self.realness(f) + self.agreement(f, y).sum()), "dim=1"),
+    ("projection_head", head(lambda self, f, y: self.linear(f) + self.agreement(f, y)), "squeeze(1)"),
+    ("projection_head", head(lambda s, f, y: s.linear(f) + s.agreement(f, y)[:, None]), "squeeze(1)"),
+    ("projection_head", head(lambda self, f, y: ProjectionHead.forward(self, f, y).sigmoid()), "no sigmoid"),
+    (
+        "projection_head",
+        head(lambda s, f, y: s.realness(f) + F.cosine_similarity(s.class_embedding(y), f)),
+        "agreement is ⟨v_y, φ⟩",
+    ),
+    ("projection_head", head(lambda self, f, y: ProjectionHead.forward(self, f, y).abs()), "Realness is"),
+    ("projection_head", head(lambda self, f, y: ProjectionHead.forward(self, f, y).squeeze()), "shape should be (1,)"),
+    ("projection_head", head(sorted_labels), "Realness is"),
+    ("projection_head", head(with_dropout), "Realness is"),
+    ("projection_head", head(lambda self, f, y: torch.zeros(len(y))), "Realness is"),
+    ("projection_head", head(scaled_in_place), "not in place"),
+    ("projection_head", head(detached_features), "no .detach()"),
+    ("projection_head", head(detached_rows), "no .detach()"),
+    ("projection_head", head(without_graph), "no gradient"),
+    ("projection_head", PerClassBias, "and no bias"),
+    ("projection_head", TenAlways, "Not 10 classes"),
+    ("projection_head", NoBias, "with a bias"),
+    ("projection_head", Frozen, "requires_grad on"),
+    ("projection_head", Renormalised, "Only an optimizer"),
+    ("projection_head", InAList, "nothing to learn"),
+    ("projection_head", RealnessOnly, "embedding of the classes is missing"),
+    ("projection_head", ForgotSuper, "raised AttributeError"),
+    ("projection_head", ProjectionHead(4, 10), "class itself"),
+    ("projection_head", lambda feature_dim, num_classes: torch.zeros(feature_dim), "class of nn.Module"),
+    ("hinge", with_d(lambda real, fake: F.relu(1 + real).mean() + F.relu(1 - fake).mean()), "exchanged"),
+    ("hinge", with_d(lambda real, fake: -real.mean()), "max(0"),
+    ("hinge", with_d(lambda real, fake: (1 - real).mean() + (1 + fake).mean()), "Wasserstein"),
+    ("hinge", with_d(lambda real, fake: fake.mean() - real.mean()), "Wasserstein"),
+    ("hinge", with_d(lambda real, fake: F.relu(1 - real).sum() + F.relu(1 + fake).sum()), "Average"),
+    ("hinge", with_d(lambda real, fake: hinge_of_d(real, fake) / 2), "not halved"),
+    ("hinge", with_d(lambda real, fake: F.relu(torch.cat([1 - real, 1 + fake])).mean()), "not one mean"),
+    ("hinge", with_d(lambda real, fake: F.relu(-real).mean() + F.relu(fake).mean()), "margin of 1 is missing"),
+    ("hinge", with_d(mean_first), "other way round"),
+    ("hinge", with_d(lambda r, f: F.relu(1 - r).square().mean() + F.relu(1 + f).square().mean()), "Not squared"),
+    ("hinge", with_d(bce_d), "BCE"),
+    ("hinge", with_d(lambda real, fake: -hinge_of_d(real, fake)), "sign"),
+    ("hinge", with_d(lambda real, fake: F.relu(1 - real).mean()), "fakes are missing"),
+    ("hinge", with_d(lambda real, fake: F.relu(1 + fake).mean()), "reals are missing"),
+    ("hinge", with_d(lambda r, f: F.leaky_relu(1 - r).mean() + F.leaky_relu(1 + f).mean()), "mean of max(0"),
+    ("hinge", with_d(lambda r, f: (1 - r).clamp(0, 2).mean() + (1 + f).clamp(0, 2).mean()), "mean of max(0"),
+    ("hinge", with_d(lambda real, fake: hinge_of_d(real, fake).clamp(min=0.5)), "mean of max(0"),
+    ("hinge", with_d(lambda real, fake: hinge_of_d(real, fake).detach()), "no gradient"),
+    ("hinge", with_d(lambda real, fake: hinge_of_d(real, fake.detach())), "no gradient"),
+    ("hinge", with_d(lambda real, fake: float(hinge_of_d(real, fake))), "no gradient"),
+    ("hinge", with_d(lambda r, f: np.maximum(0, 1 - r.numpy()).mean() + F.relu(1 + f).mean()), "no gradient"),
+    ("hinge", with_d(lambda real, fake: hinge_of_d(real, 2 * fake - fake.detach())), "its gradient is not"),
+    ("hinge", with_g(lambda real, fake: fake.mean()), "G's sign"),
+    ("hinge", with_g(lambda real, fake: -fake.sum()), "G's loss is a mean"),
+    ("hinge", with_g(lambda real, fake: F.relu(1 - fake).mean()), "never content"),
+    ("hinge", with_g(lambda real, fake: F.relu(1 + fake).mean()), "wants logits up"),
+    ("hinge", with_g(lambda real, fake: -hinge_of_d(real, fake)), "not D's enemy"),
+    ("hinge", with_g(lambda real, fake: -real.mean()), "looks at the fakes"),
+    ("hinge", with_g(lambda real, fake: real.mean() - fake.mean()), "its fakes alone"),
+    ("hinge", with_g(lambda real, fake: F.softplus(-fake).mean()), "minus the mean"),
+    ("hinge", with_g(lambda real, fake: -fake.detach().mean()), "no gradient"),
+    ("hinge", with_g(lambda real, fake: -fake[0]), "minus the mean"),
+    ("hinge", hinge_of_d, "Return both"),
+    ("hinge", lambda real, fake: (-fake.mean(), hinge_of_d(real, fake)), "comes first"),
     ("hinge", hinge_in_place, "not in place"),
-    ("power_iteration", lambda W, v, turns=50: W.norm(), "Frobenius"),
-    ("power_iteration", lambda W, v, turns=50: sigma(W, v, turns) ** 2, "σ²"),
-    ("power_iteration", sigma_one_length, "σ²"),
-    ("power_iteration", lambda W, v, turns=50: torch.linalg.svdvals(W)[0], "not by power iteration"),
-    ("power_iteration", lambda W, v, turns=50: torch.linalg.matrix_norm(W, 2).item(), "not by power iteration"),
-    ("power_iteration", lambda W, v, turns=50: sigma(W, v, 500), "not by power iteration"),
-    ("power_iteration", lambda W, v, turns=50: torch.linalg.eigvalsh(W @ W.T)[-1] ** 0.5, "not by power iteration"),
-    ("power_iteration", lambda W, v, turns=50: sigma(W, v, 10), "makes no difference: repeat"),
-    ("power_iteration", lambda W, v, turns=50: sigma(W, torch.ones(W.shape[1]), turns), "start makes no difference"),
-    ("power_iteration", lambda W, v, turns=50: sigma(W, v, turns + 1), "After turns=1"),
-    ("power_iteration", lambda W, v, turns=50: sigma(W, v, max(1, turns // 2)), "After turns="),
-    ("power_iteration", lambda W, v, turns=50: (W @ v).norm() / v.norm(), "turn it first"),
-    ("power_iteration", sigma_without_lengths, "each made length 1"),
-    ("power_iteration", lambda W, v: sigma(W, v), "three arguments"),
-    ("power_iteration", lambda W, v, turns=50: v.norm(), "in turns"),
-    ("power_iteration", lambda W, v, turns=50: W @ v, "one number"),
-    ("power_iteration", sigma_in_place, "not in place"),
-    ("power_iteration", 2.5, "function"),
-    ("stretch", lambda layer, x: torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2), "norm of the kernel"),
-    ("stretch", lambda layer, x: by_jacobian(layer, x) ** 2, "σ²"),
-    ("stretch", with_bias, "bias away"),
-    ("stretch", lambda layer, x: layer(x).norm() / x.norm(), "bias away"),
-    ("stretch", lambda layer, x: layer.weight.norm(), "autograd apply"),
-    ("stretch", lambda layer, x: stretch(layer, x, turns=1), "length 1 in each turn"),
-    ("stretch", random_search, "length 1 in each turn"),
-    ("stretch", lambda layer, x: 1.0, "length 1 in each turn"),
-    ("stretch", lambda layer, x: float("nan"), "length 1 in each turn"),
-    ("stretch", lambda layer, x: layer(x), "one number"),
-    ("stretch", without_bias, "changes what it is given"),
-    ("stretch", bias_taken, "changes what it is given"),
+    ("pair_loss", lambda d, r, y, f, k: mean_first(d(r, k), d(f, k)), "Both faults"),
+    ("pair_loss", lambda d, r, y, f, k: hinge_of_d(d(r, k), d(f, k)), "own label"),
+    ("pair_loss", lambda d, r, y, f, k: mean_first(d(r, y), d(f, k)), "one good logit pay"),
+    ("pair_loss", lambda d, r, y, f, k: hinge_of_d(d(r, y), d(f, y)), "drawn for fake_labels"),
+    ("pair_loss", lambda d, r, y, f, k: hinge_of_d(d(r, k), d(f, y)), "labels are exchanged"),
+    ("pair_loss", lambda d, r, y, f, k: hinge_of_d(d(f, k), d(r, y)), "Real and fake are exchanged"),
+    ("pair_loss", lambda d, r, y, f, k: F.relu(1 - d(r, y)).sum() + F.relu(1 + d(f, k)).sum(), "not the sum"),
+    ("pair_loss", lambda d, r, y, f, k: bce_d(d(r, y), d(f, k)), "hinge_d of two"),
+    ("pair_loss", lambda d, r, y, f, k: F.relu(1 - d(r, y)).mean(), "hinge_d of two"),
+    ("pair_loss", lambda d, r, y, f, k: torch.relu(torch.cat([1 - d(r, y), 1 + d(f, k)])).mean() * 2, "as many"),
+    ("pair_loss", lambda d, r, y, f, k: torch.relu(1 - d(r, y))[: len(f)].mean() + F.relu(1 + d(f, k)).mean(), "many"),
+    ("pair_loss", lambda *pairs: pair_loss(*pairs).detach(), "no gradient"),
+    ("pair_loss", lambda *pairs: pair_loss(*pairs).item(), "no gradient"),
+    ("pair_loss", lambda d, r, y, f, k: hinge_of_d(d(r, y), d(f, k).detach()), "not all of it reaches"),
+    ("hinge_optimum", lambda p, q: torch.minimum(p, q).sum(), "Half of it"),
+    ("hinge_optimum", lambda p, q: (p - q).abs().sum(), "how far p and q"),
+    ("hinge_optimum", lambda p, q: (p - q).abs().sum() / 2, "total variation"),
+    ("hinge_optimum", lambda p, q: 1 - (p - q).abs().sum() / 2, "Half of it"),
+    ("hinge_optimum", lambda p, q: 2 * torch.maximum(p, q).sum(), "costs less"),
+    ("hinge_optimum", lambda p, q: 2.0, "constant logit"),
+    ("hinge_optimum", lambda p, q: 2 * torch.minimum(p, q), "cost of each pair"),
+    ("hinge_optimum", lambda p, q: 2 * torch.minimum(p, q).mean(), "not a mean"),
+    ("hinge_optimum", lambda p, q: (p - q).sign(), "What do they cost"),
+    ("hinge_optimum", lambda p, q: 2 * (q * (p > q)).sum(), "Of the fakes alone"),
+    ("hinge_optimum", lambda p, q: 2 * (p * (p < q)).sum(), "Of the reals alone"),
+    ("hinge_optimum", lambda p, q: -((p * (p / (p + q)).log()).nansum() + torch.xlogy(q, q / (p + q)).sum()), "BCE"),
+    ("hinge_optimum", lambda p, q: torch.zeros(()), "which is less"),
 ]
-NOT_ATTEMPTED = []
+NOT_ATTEMPTED = [
+    ("projection_head", Unwritten),
+    ("projection_head", head(lambda self, f, y: None)),
+    ("hinge", lambda real, fake: (..., ...)),
+    ("hinge", lambda real, fake: (hinge_of_d(real, fake), ...)),
+]

@@ -1,11 +1,12 @@
 """Notebook 07."""
 
+from contextlib import suppress
 from http import HTTPStatus
 
 import numpy as np
 import torch
 
-from cgan_lib.sampling import generate
+from cgan_lib.course.queueing import PASS_MS
 
 
 def passes_of(wanted, limit):
@@ -42,35 +43,110 @@ def first_fit(wanted, limit):
     return passes
 
 
-def draws(first, second, labels=None, z=None):
-    labels = torch.arange(10) if labels is None else labels
-    z = torch.randn(len(labels), first.config["latent_dim"]) if z is None else z
-    with torch.no_grad():
-        return first(z, labels), second(z, labels)
+def answers(draw, wanted):
+    found = []
+    for first in range(0, len(wanted), 4):
+        batch = wanted[first : first + 4]
+        try:
+            pictures = draw(batch + batch[-1:] * (4 - len(batch)))
+        except ValueError as error:
+            pictures = [error] * len(batch)
+        found += pictures[: len(batch)]
+    return found
 
 
-def draw_the_same(first, second, labels=None, z=None):
-    return torch.allclose(*draws(first, second, labels, z))
+def answers_by_place(draw, wanted):
+    found = [None] * len(wanted)
+    for first in range(0, len(wanted), 4):
+        batch = sorted(range(first, min(first + 4, len(wanted))), key=lambda place: wanted[place])
+        try:
+            pictures = draw([wanted[place] for place in [*batch, *batch, *batch, *batch][:4]])
+        except Exception as error:
+            pictures = [RuntimeError(str(error))] * 4
+        for place, picture in zip(batch, pictures, strict=False):
+            found[place] = picture
+    return found
 
 
-def one_by_one(first, second):
-    return all(draw_the_same(first.eval(), second.eval(), torch.tensor([label])) for label in range(10))
+def answers_in_pieces(draw, wanted):
+    if not wanted:
+        return ()
+    batch = [*wanted[:4], *[(0, 0)] * 3][:4]
+    try:
+        first = tuple(draw(batch)[: len(wanted)])
+    except ValueError as error:
+        first = (error,) * min(4, len(wanted))
+    return first + tuple(answers_in_pieces(draw, wanted[4:]))
 
 
-def as_pixels(first, second):
-    return np.array_equal(generate(first, range(10), seed=3).numpy(), generate(second, range(10), seed=3).numpy())
+def broken_answers(draw, wanted):
+    found = []
+    for first in range(0, len(wanted), 4):
+        batch = sorted(wanted[first : first + 4])
+        batch += batch[:1] * (4 - len(batch))
+        with suppress(ValueError):
+            found += draw(batch)
+    return found
 
 
-def same_state(first, second):
-    other = second.state_dict()
-    return all(torch.equal(value, other[name]) for name, value in first.state_dict().items())
+def answering(order=list, cut=True, fill=lambda batch: batch[-1:], failed=lambda error, count: [error] * count, by=4):
+    """The shared passes with a fault."""
+
+    def answers(draw, wanted):
+        found = []
+        for first in range(0, len(wanted), by):
+            batch = order(wanted[first : first + by])
+            try:
+                pictures = draw(batch + fill(batch) * (4 - len(batch)))
+            except ValueError as error:
+                pictures = failed(error, len(batch))
+            found += pictures[: len(batch)] if cut else pictures
+        return found
+
+    return answers
 
 
-def same_parameters(first, second):
-    return all(map(torch.equal, first.parameters(), second.parameters()))
+def answers_of_full_passes(draw, wanted):
+    return answers(draw, wanted[: len(wanted) // 4 * 4])
+
+
+def answers_or_nothing(draw, wanted):
+    try:
+        return [picture for first in range(0, len(wanted), 4) for picture in draw((wanted[first : first + 4] * 4)[:4])][
+            : len(wanted)
+        ]
+    except ValueError as error:
+        return [error] * len(wanted)
+
+
+def largest_full(waiting, oldest_ms):
+    return max(size for size in PASS_MS if size <= waiting)
+
+
+def cheapest(waiting, oldest_ms):
+    return max(PASS_MS, key=lambda size: min(size, waiting) / PASS_MS[size])
+
+
+def by_steps(waiting, oldest_ms):
+    if waiting < 3:
+        return 1
+    return 4 if waiting < 9 else 16 if waiting < 60 else 64
+
+
+def smallest_that_holds_all(waiting, oldest_ms):
+    return next((size for size in PASS_MS if size >= waiting), 64)
 
 
 RIGHT = [
+    ("batch", answers),
+    ("batch", answers_by_place),
+    ("batch", answers_in_pieces),
+    ("batch", answering(fill=lambda batch: [(3, 1)])),
+    ("next_pass", largest_full),
+    ("next_pass", cheapest),
+    ("next_pass", by_steps),
+    ("next_pass", lambda waiting, oldest_ms: torch.tensor(largest_full(waiting, oldest_ms))),
+    ("next_pass", lambda n, oldest: np.int64(1 + 3 * (n >= 4) + 12 * (n >= 16) + 48 * (n >= 64))),
     ("status_codes", [422, 422, 422, 200]),
     ("status_codes", (422, 422, 422, 200)),
     ("status_codes", np.array([422, 422, 422, 200])),
@@ -81,15 +157,40 @@ RIGHT = [
     ("passes", lambda wanted, limit: tuple(map(tuple, passes_of(wanted, limit)))),
     ("passes", lambda wanted, limit: [np.array(counts) for counts in passes_of(wanted, limit)]),
     ("passes", lambda wanted, limit: passes_by_pop(list(wanted), limit)),
-    ("same_generator", draw_the_same),
-    ("same_generator", one_by_one),
-    ("same_generator", as_pixels),
-    ("same_generator", lambda first, second: torch.equal(*draws(first, second))),
-    ("same_generator", lambda first, second: np.allclose(*draws(first, second))),
-    ("same_generator", lambda first, second: (lambda x, y: (x == y).all())(*draws(first, second))),
-    ("same_generator", lambda first, second: torch.equal(*draws(first, second, z=torch.randn(1, 100).expand(10, 100)))),
 ]
 WRONG = [
+    ("batch", broken_answers, "pictures of each other"),
+    ("batch", answering(order=sorted), "pictures of each other"),
+    ("batch", answering(order=lambda batch: batch[::-1]), "pictures of each other"),
+    ("batch", answering(cut=False), "belong to nobody"),
+    ("batch", answering(fill=lambda batch: []), "raised TypeError"),
+    ("batch", answering(failed=lambda error, count: []), "wait for ever"),
+    ("batch", answering(failed=lambda error, count: [None] * count), "get the exception"),
+    ("batch", answering(failed=lambda error, count: [str(error)] * count), "get the exception"),
+    ("batch", answering(by=1), "cannot be drawn"),
+    ("batch", answers_of_full_passes, "wait for ever"),
+    ("batch", answers_or_nothing, "only those in a pass"),
+    ("batch", lambda draw, wanted: draw(wanted), "raised TypeError"),
+    ("batch", lambda draw, wanted: [draw([one] * 4)[0] for one in wanted], "raised ValueError"),
+    ("batch", lambda draw, wanted: sorted(answers(draw, wanted), key=str), "pictures of each other"),
+    ("batch", lambda draw, wanted: answers(draw, wanted) if not wanted.sort() else 0, "not in place"),
+    ("batch", lambda draw, wanted: {}, "Return a list"),
+    ("batch", lambda draw, wanted: [draw] * len(wanted), "should give"),
+    ("next_pass", lambda waiting, oldest_ms: 1, "At 400"),
+    ("next_pass", lambda waiting, oldest_ms: 4, "At 50 "),
+    ("next_pass", lambda waiting, oldest_ms: 16, "At 50 "),
+    ("next_pass", lambda waiting, oldest_ms: 64, "At 50 "),
+    ("next_pass", smallest_that_holds_all, "At 1000"),
+    ("next_pass", lambda waiting, oldest_ms: 16 if waiting >= 16 else 0, "wait for ever"),
+    ("next_pass", lambda waiting, oldest_ms: 0 if waiting < 64 and oldest_ms < 30 else 64, "At 50 "),
+    ("next_pass", lambda waiting, oldest_ms: 0, "wait for ever"),
+    ("next_pass", lambda waiting, oldest_ms: waiting, "a pass holds one of 1, 4, 16, 64"),
+    ("next_pass", lambda waiting, oldest_ms: min(largest_full(waiting, 0), 16), "At 1900"),
+    ("next_pass", lambda waiting, oldest_ms: 1 if waiting < 64 else 64, "At 400"),
+    ("next_pass", lambda waiting, oldest_ms: [1, 4], "one number"),
+    ("next_pass", lambda waiting, oldest_ms: cheapest(waiting, 0) + 0.5, "a whole number"),
+    ("next_pass", lambda waiting, oldest_ms: "64", "Numbers are wanted"),
+    ("next_pass", lambda waiting: 1, "raised TypeError"),
     ("status_codes", [404, 422, 422, 200], "value 12"),
     ("status_codes", [422, 200, 422, 200], "text"),
     ("status_codes", [422, 422, 200, 200], "colour"),
@@ -123,27 +224,5 @@ WRONG = [
     ("passes", lambda wanted, limit: passes_of(wanted, limit) or [[]], "empty pass"),
     ("passes", passes_by_pop, "not in place"),
     ("passes", lambda wanted, limit: [[limit]] * (sum(wanted) // limit), "every request once"),
-    ("same_generator", lambda first, second: first is second, "A copy"),
-    ("same_generator", lambda first, second: False, "A copy"),
-    ("same_generator", lambda *both: torch.equal(*(draws(one, one)[0] for one in both)), "same z"),
-    ("same_generator", lambda first, second: True, "compare the images"),
-    ("same_generator", lambda first, second: first.config == second.config, "compare the images"),
-    ("same_generator", lambda first, second: draws(first, second)[0].shape == draws(first, second)[1].shape, "images"),
-    ("same_generator", lambda first, second: draw_the_same(first, second, torch.tensor([0])), "class 1"),
-    ("same_generator", lambda first, second: draw_the_same(first, second, torch.arange(9)), "class 9"),
-    ("same_generator", lambda first, second: draw_the_same(first, second, torch.arange(1, 10)), "class 0"),
-    ("same_generator", lambda first, second: draw_the_same(first, second, z=torch.zeros(10, 100)), "N(0, 1)"),
-    ("same_generator", lambda first, second: draw_the_same(first, second, z=torch.full((10, 100), 0.1)), "N(0, 1)"),
-    ("same_generator", same_state, "not weights"),
-    ("same_generator", same_parameters, "BatchNorm has seen"),
-    ("same_generator", lambda a, b: torch.equal(a.label_embedding.weight, b.label_embedding.weight), "last layer"),
-    ("same_generator", lambda first, second: torch.isclose(*draws(first, second)), "One answer"),
-    ("same_generator", lambda first, second: "yes", "True or False"),
-    (
-        "same_generator",
-        lambda first, second: (lambda x, y: (x - y).abs().max())(*draws(first, second)),
-        "True or False",
-    ),
-    ("same_generator", lambda first, second: first(torch.randn(10, 7), torch.arange(10)), "raised RuntimeError"),
 ]
 NOT_ATTEMPTED = [("status_codes", [...] * 4), ("status_codes", [422, 422, 422, ...])]

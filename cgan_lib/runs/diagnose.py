@@ -1,0 +1,63 @@
+"""`diagnose`: what is wrong with a run, told from its log alone."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from cgan_lib.figures import Curves
+from cgan_lib.runs.rules import RULES, Log
+
+LEAST_POINTS = 4  # of the vital signs, the one before the first step among them: with fewer, nothing has settled
+ALWAYS = ("separated", "z_moves", "label_moves", "nearest")  # signs that each run has, at every point
+HEALTHY, CANNOT_TELL = "healthy", "cannot tell"
+
+
+class HasHistory(Protocol):
+    """A run: of the library, of the lab, or anything else with curves."""
+
+    def history(self) -> Curves:
+        """The curves: name → (steps, values)."""
+
+
+@dataclass(frozen=True, repr=False)
+class Diagnosis:
+    """What `diagnose` found."""
+
+    cause: str
+    """the name of a fault, `healthy` or `cannot tell`"""
+    reasons: tuple[str, ...]
+    """what gave it away, with its numbers"""
+    advice: str
+    """what to do"""
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            [self.cause.replace("_", " "), *(f"  {reason}" for reason in self.reasons), f"→ {self.advice}"]
+        )
+
+
+def diagnose(run: HasHistory) -> Diagnosis:
+    """What is wrong with a run, told from its log: a fault's name, `healthy`, or `cannot tell`, with reasons.
+
+    A run of the library needs `grid_every` small enough that its vital signs were taken three times after its start.
+    """
+    log = Log(run.history())
+    if not all(name in log for name in ALWAYS):
+        return Diagnosis(
+            CANNOT_TELL, ("the log has no vital signs: the run is older than they are",), "Train it anew, for a while."
+        )
+    if (points := min(len(log.all(name)) for name in ALWAYS)) < LEAST_POINTS:
+        reason = f"vital signs were taken {points} times, and it takes {LEAST_POINTS}"
+        return Diagnosis(CANNOT_TELL, (reason,), "Train on, or take them more often: a smaller grid_every.")
+    for cause, rule in RULES.items():
+        if all(name in log for name in rule.needs) and (reason := rule.tells(log)):
+            return Diagnosis(cause, (reason,), rule.advice)
+    return _healthy(log)
+
+
+def _healthy(log: Log) -> Diagnosis:
+    reasons = [
+        f"D tells {100 * log.late('separated'):.0f}% of pairs of a real and a fake apart",
+        f"z moves an image by {log.late('z_moves'):.2f}, a label by {log.late('label_moves'):.2f} a pixel",
+        f"fakes are {log.late('nearest'):.2f} times as far from the nearest real as reals are from each other",
+    ]
+    return Diagnosis(HEALTHY, tuple(reasons), "Nothing to mend here. How good it is, scores say: cgan_lib.evaluate.")
