@@ -23,7 +23,7 @@ COMMANDS = {
     "info": "Both networks of a recipe, layer by layer.",
     "generate": "Make one image for each label asked for.",
     "evaluate": "Measure a generator against the real test images.",
-    "diagnose": "Tell from a run's log what is wrong with it.",
+    "diagnose": "What is wrong with a run, told from its log.",
     "export": "Write a folder to publish, or one ONNX file.",
     "serve": "A page, and an HTTP service, that make images.",
     "grade": "Run the exercises of notebooks that were handed in.",

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import browser
 import compare
+import diagnose
 import mlp_peer
 import pytest
 import service
@@ -20,10 +22,12 @@ from test_data import write_files
 from torch import nn
 
 from cgan_lib import RECIPES, evaluate, generate, get_recipe, load_data
+from cgan_lib.course.lab import FAULTS
 from cgan_lib.evaluation import load_classifier, real_scores
 from cgan_lib.evaluation.classifier import fingerprint
 from cgan_lib.models import MODELS
 from cgan_lib.models.layers import Clamp
+from cgan_lib.runs.diagnose import HEALTHY
 from cgan_lib.sampling import latents
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -309,3 +313,49 @@ def test_the_tutorial_design_trains_plainly_and_draws():
     next(throughput.plain_steps(recipe, torch.device("cpu"), networks))
     after = [p for network in networks for p in network.parameters()]
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+# --- diagnose.py
+
+
+def test_every_fault_is_diagnosed_on_five_seeds_and_twenty_runs_are_healthy():
+    rows = list(diagnose.planned(diagnose.SEEDS, diagnose.HEALTHY_SEEDS))
+    causes = [cause for cause, *_ in rows]
+    assert causes.count(HEALTHY) == 20
+    assert {causes.count(cause) for cause in FAULTS} == {5}
+    assert set(RECIPES) - {name for name in RECIPES if name.endswith("_published")} == set(diagnose.RECIPE_STEPS)
+    assert len({row[:3] for row in rows}) == len(rows)
+
+
+def test_the_diagnoses_go_on_where_they_were_interrupted(tmp_path, monkeypatch):
+    made = []
+
+    def run(cause):
+        made.append(cause)
+        return SimpleNamespace(history=lambda: {})
+
+    runs = [("high_rate", "lab", 1, lambda: run("high_rate")), ("healthy", "lab", 1, lambda: run("healthy"))]
+    monkeypatch.setattr(diagnose, "planned", lambda *_: iter(runs))
+    for _ in range(2):
+        rows = diagnose.measure(tmp_path / "rows.json")
+        assert made == ["high_rate", "healthy"]
+        assert [row["found"] for row in rows] == ["cannot tell"] * 2
+
+
+def test_the_table_of_diagnoses_counts_what_runs_were_called():
+    rows = [
+        dict(cause=cause, found=found, seed=seed, trained="lab", reason="")
+        for seed, (cause, found) in enumerate(
+            [("healthy", "healthy"), ("healthy", "minimax"), ("minimax", "minimax"), ("minimax", "healthy")]
+        )
+    ]
+    table = diagnose.table([*rows, dict(rows[2], seed=9)])
+    assert "| minimax | minimax 2, healthy 1 |" in table
+    assert "2 of 3 faults named rightly; 1 of 2 healthy runs accused." in table
+
+
+def test_the_stored_diagnoses_meet_their_bar():
+    right, faulty, accused, healthy = diagnose.shares(json.loads(diagnose.RESULTS.read_text("utf-8")))
+    assert (faulty, healthy) == (5 * len(FAULTS), 20)
+    assert right >= 0.9 * faulty
+    assert accused == 0

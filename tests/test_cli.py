@@ -658,3 +658,16 @@ def test_generate_overwrites_only_by_force(refused, weights):
 def test_a_path_in_advice_is_one_argument(path):
     assert quoted("logs/digits/bce/ci") == "logs/digits/bce/ci"
     assert subprocess.check_output(["sh", "-c", f"printf %s {quoted(path)}"], text=True) == path
+
+
+# --- diagnose
+
+
+def test_diagnose_tells_from_the_log_of_a_run_or_says_that_it_cannot(finished, capsys):
+    assert command(f"diagnose {RUN}") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("cannot tell\n  vital signs were taken 3 times, and it takes 4\n→ Train on")
+
+
+def test_diagnose_refuses_what_is_no_run(refused):
+    assert "is no run folder" in refused("diagnose nowhere")

@@ -12,7 +12,7 @@ from cgan_lib.runs.diagnose import diagnose
 def command(run: Annotated[Positional[str], tyro.conf.arg(metavar="RUN")]) -> None:
     """What is wrong with a run, told from its log, with reasons.
 
-    It says `healthy` where no rule finds a fault, and `cannot tell` where the log says too little.
+    It is healthy where no rule finds a fault. Young runs cannot be told.
 
     Args:
         run: a run folder, such as logs/mnist/bce/demo

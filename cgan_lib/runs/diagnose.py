@@ -7,6 +7,7 @@ from cgan_lib.figures import Curves
 from cgan_lib.runs.rules import RULES, Log
 
 LEAST_POINTS = 4  # of the vital signs, the one before the first step among them: with fewer, nothing has settled
+LEAST_STEPS = 40  # for rules that infer: earlier, healthy runs and others look alike
 ALWAYS = ("separated", "z_moves", "label_moves", "nearest")  # signs that each run has, at every point
 HEALTHY, CANNOT_TELL = "healthy", "cannot tell"
 
@@ -48,9 +49,16 @@ def diagnose(run: HasHistory) -> Diagnosis:
     if (points := min(len(log.all(name)) for name in ALWAYS)) < LEAST_POINTS:
         reason = f"vital signs were taken {points} times, and it takes {LEAST_POINTS}"
         return Diagnosis(CANNOT_TELL, (reason,), "Train on, or take them more often: a smaller grid_every.")
+    young = log.step < LEAST_STEPS
     for cause, rule in RULES.items():
-        if all(name in log for name in rule.needs) and (reason := rule.tells(log)):
+        known = all(name in log for name in rule.needs) and not (rule.infers and young)
+        if known and (reason := rule.tells(log)):
             return Diagnosis(cause, (reason,), rule.advice)
+    if young:
+        reason = (
+            f"it is {log.step} steps old, and nothing is plainly wrong; what came out says little before {LEAST_STEPS}"
+        )
+        return Diagnosis(CANNOT_TELL, (reason,), "Train on.")
     return _healthy(log)
 
 

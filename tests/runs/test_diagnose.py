@@ -5,7 +5,7 @@ import pytest
 
 from cgan_lib import diagnose, open_run
 from cgan_lib.runs import rules
-from cgan_lib.runs.diagnose import CANNOT_TELL, HEALTHY, LEAST_POINTS
+from cgan_lib.runs.diagnose import CANNOT_TELL, HEALTHY, LEAST_POINTS, LEAST_STEPS
 from cgan_lib.runs.rules import RULES
 
 WELL = {
@@ -29,6 +29,7 @@ WELL = {
     "vitals/latents_repeat": 0.0,
     "vitals/normalised_together": 1.0,
     "loss/G": 2.0,
+    "probability/D(x)": 0.8,
     "probability/D(G(z))": 0.3,
 }
 # cause → signs just beyond its thresholds, and one of them brought back to just within
@@ -46,14 +47,20 @@ FAULTY = {
     "few_images": ({"nearest": rules.COPIES * 0.99}, {"nearest": rules.COPIES}),
     "minimax": (
         {"loss/G": -0.1, "probability/D(G(z))": rules.SELDOM_FOOLED * 0.9},
-        {"probability/D(G(z))": rules.SELDOM_FOOLED},
+        {"probability/D(G(z))": rules.SELDOM_FOOLED * 1.01},
     ),
-    "strong_discriminator": ({"step_size/D": 0.021 * rules.OUTPACING, "step_size/G": 0.02}, {"step_size/D": 0.02}),
+    "strong_discriminator": (
+        {"loss/G": rules.HOPELESS * 1.1, "probability/D(G(z))": rules.SELDOM_FOOLED * 0.9},
+        {"loss/G": rules.HOPELESS},
+    ),
     "weak_discriminator": (
         {"step_size/D": 0.019 * rules.OUTPACED, "step_size/G": 0.02, "separated": 0.1},
         {"separated": rules.FOOLED},
     ),
-    "high_rate": ({"step_size/G": rules.BIG_STEP * 1.01}, {"step_size/G": rules.BIG_STEP}),
+    "high_rate": (
+        {"step_size/G": rules.BIG_STEP * 1.01, "z_moves": 0.1, "label_moves": 0.101 / rules.FEWER_KINDS},
+        {"label_moves": 0.099 / rules.FEWER_KINDS},
+    ),
     "shuffled_labels": (
         {"label_drop": 0.1, "label_change": 1.0, "z_moves": 0.3, "label_moves": 0.05},
         {"label_drop": rules.RIGHT_PAIRS},
@@ -64,11 +71,11 @@ FAULTY = {
 class Made:
     """A run whose log was made up: each value at five steps."""
 
-    def __init__(self, *changes, points=5):
+    def __init__(self, *changes, points=5, every=10):
         values = dict(WELL)
         for change in changes:
             values |= {name if name.startswith(("loss", "prob")) else f"vitals/{name}": v for name, v in change.items()}
-        self.curves = {name: (np.arange(points), np.full(points, value)) for name, value in values.items()}
+        self.curves = {name: (np.arange(points) * every, np.full(points, value)) for name, value in values.items()}
 
     def history(self):
         return self.curves
@@ -110,7 +117,14 @@ def test_a_log_that_says_too_little_gets_no_guess():
     short = diagnose(Made(FAULTY["high_rate"][0], points=LEAST_POINTS - 1))
     assert short.cause == CANNOT_TELL
     assert f"{LEAST_POINTS - 1} times" in short.reasons[0]
-    assert diagnose(Made(FAULTY["high_rate"][0], points=LEAST_POINTS)).cause == "high_rate"
+    assert diagnose(Made(FAULTY["high_rate"][0], points=LEAST_POINTS, every=20)).cause == "high_rate"
+
+
+def test_a_young_run_is_told_what_is_plainly_wrong_and_no_more():
+    for cause, rule in RULES.items():
+        found = diagnose(Made(FAULTY[cause][0], every=LEAST_STEPS // 4 - 1)).cause
+        assert found == (CANNOT_TELL if rule.infers else cause)
+        assert diagnose(Made(FAULTY[cause][0], every=LEAST_STEPS // 4)).cause == cause
 
 
 def test_a_run_on_disk_has_vital_signs_at_each_grid(finished):

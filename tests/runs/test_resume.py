@@ -157,8 +157,19 @@ def test_a_run_with_a_rhythm_of_its_own_that_was_killed_ends_bit_identical_too(
     assert_same_run(*(tmp_path / home / "logs" / "digits" / recipe / "ci" for home in ("killed", "whole")))
 
 
+WATCHED = {
+    f"vitals/{name}"
+    for name in (
+        *("step_size/G", "step_size/D", "gradient_repeats/G", "gradient_repeats/D"),
+        *("gradient_leaks", "latents_repeat", "normalised_together"),
+    )
+}
+
+
 def steps_of(name: str) -> list[int]:
     """The steps at which a curve of a whole run has its points."""
+    if name.startswith("vitals/"):  # some need two steps before
+        return list(range(0 if name not in WATCHED else RHYTHM["grid_every"], STEPS + 1, RHYTHM["grid_every"]))
     every = RHYTHM["save_every" if name in SCORES else "log_every"]
     return list(range(every, STEPS + 1, every))
 

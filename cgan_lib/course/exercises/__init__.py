@@ -19,6 +19,7 @@ from cgan_lib.course.exercises.dcgan import (
 )
 from cgan_lib.course.exercises.designs import check_own_generator, check_ring_setting
 from cgan_lib.course.exercises.hinge import check_hinge, check_hinge_optimum, check_pair_loss
+from cgan_lib.course.exercises.lab import check_diagnosis, check_mended
 from cgan_lib.course.exercises.labels import check_generator_forward, check_label_planes, check_one_hot_planes
 from cgan_lib.course.exercises.latents import check_between, check_film, check_slerp, check_truncated
 from cgan_lib.course.exercises.listening import (
@@ -86,6 +87,7 @@ __all__ = [
     "check_damping",
     "check_dcgan_init",
     "check_deaf_to_z",
+    "check_diagnosis",
     "check_discriminator_step",
     "check_divergence",
     "check_doubling",
@@ -107,6 +109,7 @@ __all__ = [
     "check_label_planes",
     "check_lazy",
     "check_mean_difference",
+    "check_mended",
     "check_mended_batches",
     "check_mended_loss",
     "check_mended_samples",

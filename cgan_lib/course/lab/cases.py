@@ -54,4 +54,5 @@ def part_source(case: str) -> str:
     if not callable(fault.wrong):
         return f"rates = {fault.wrong}  # of G, of D\n"
     source = textwrap.dedent(inspect.getsource(fault.wrong))
-    return source.replace(f" {fault.wrong.__name__}(", f" {fault.part}(", 1)
+    name = fault.part.title() if inspect.isclass(fault.wrong) else fault.part
+    return source.replace(f" {fault.wrong.__name__}(", f" {name}(", 1)

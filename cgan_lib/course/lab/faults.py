@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cgan_lib.course.lab.parts import LabDiscriminator, Parts
 from cgan_lib.data import ImageData, to_uint8
-from cgan_lib.losses import bce_d, minimax_g
+from cgan_lib.losses import bce_d
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.models.projection import ProjectionGenerator
 from cgan_lib.runs.vitals import Game
@@ -66,7 +67,7 @@ def _loud(**shape: int) -> ConditionalGenerator:
 
 def _saturating_step(game: Game, z: Tensor, fake_labels: Tensor) -> Tensor:
     logits = game.discriminator(game.generator(z, fake_labels), fake_labels)
-    loss = minimax_g(logits)
+    loss = -F.softplus(logits).mean()  # log(1 − D(G(z)))
     loss.backward()
     game.optimizer_g.step()
     return loss

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -68,6 +68,7 @@ class LabRun:
         z, labels = grid_inputs(self.data.num_classes, self.game.generator.config["latent_dim"])
         return self.samples(labels, z)
 
+    @cached_property
     def scores(self) -> Scores:
         """GAN-test, diversity and near-copies, of the same latents always."""
         count = MEASURED[current_profile()]
