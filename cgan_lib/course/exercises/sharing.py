@@ -53,7 +53,7 @@ class _Mirrored(BCEGenerator):
 
 def _pairs() -> Iterator[tuple[nn.Module, nn.Module, bool, str]]:
     """Two generators, whether they draw the same, and what to say when the answer is another."""
-    sizes = dict(latent_dim=100, base_channels=4, embed_dim=4)
+    sizes: dict[str, Any] = dict(latent_dim=100, base_channels=4, embed_dim=4)
     first = BCEGenerator(**sizes).eval()
     again = "A copy with the same weights draws the same: give both the same z and the same labels."
     yield first, copy.deepcopy(first), True, again
