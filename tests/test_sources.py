@@ -3,6 +3,7 @@
 import csv
 import os
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -519,3 +520,15 @@ def test_a_folder_trains_and_is_measured_under_its_own_names(fruit, monkeypatch)
     with pytest.raises(UserError, match="my_fruit"):
         train("relativistic", dataset="my_fruit", score="losses", **small)  # the pictures are others now
     torch.testing.assert_close(run.step, 3)
+
+
+def test_the_command_says_what_is_in_a_folder_and_how_to_go_on(fruit, capsys):
+    from cgan_lib.cli import main
+
+    assert main(["data", str(fruit), "--name", "market", "--image-size", "16"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"apple +5 +1\nripe bananas +5 +1\n", said)
+    assert "10 pictures of 16×16 in colour, known as market:" in said
+    assert "train relativistic --dataset market --image-size 16" in said
+    assert main(["data", "nowhere/at/all"]) != 0
+    assert "neither a folder nor a file" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from cgan_lib.data.images import (
 )
 from cgan_lib.data.load import check_dataset, dataset_names, is_known, is_local, load, load_data, made
 from cgan_lib.data.made import MADE
+from cgan_lib.data.pictures import Fit
 from cgan_lib.data.registry import CLOTHES, DATASETS, DIGITS, KANA
 from cgan_lib.data.sources import add_data
 
@@ -20,6 +21,7 @@ __all__ = [
     "DIGITS",
     "KANA",
     "MADE",
+    "Fit",
     "ImageData",
     "add_data",
     "batches",
