@@ -26,13 +26,19 @@ def update_average(averaged: nn.Module, generator: nn.Module, step: int, decay: 
 def check_average(answer: Callable[[nn.Module, nn.Module, int, float], None]) -> str:
     """A function that moves an averaged generator towards the current one, after a step, with a decay."""
     generator = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2)))
-    averaged = copy.deepcopy(generator).requires_grad_(False)
+    averaged = copy.deepcopy(generator).requires_grad_(False).eval()
     for step in (5, 6, 0, 3, 5000, 5001):
         _move(generator)
+        for parameter in generator.parameters():
+            parameter.grad = torch.ones_like(parameter)
         before, current = copy.deepcopy(averaged), copy.deepcopy(generator)
         perform(answer, averaged, generator, step, 0.8)
         if any(not torch.equal(x, y) for x, y in zip(_numbers(generator), _numbers(current), strict=True)):
             raise Wrong("Training goes on with the current generator: leave it as it is.")
+        if not all(x.requires_grad and x.grad is not None and x.grad.all() for x in generator.parameters()):
+            raise Wrong("The generator goes on learning: leave requires_grad and .grad of its weights as they are.")
+        if averaged.training or not generator.training:
+            raise Wrong("The average was in evaluation mode, the generator in training mode: leave both as they are.")
         _check_weights(averaged, before, generator, step)
         for mine, old, theirs in zip(averaged.buffers(), before.buffers(), generator.buffers(), strict=True):
             if mine.is_floating_point() and not torch.equal(mine, theirs):  # how many batches there were draws nothing
@@ -140,8 +146,11 @@ def check_rates(answer: Mapping[str, float]) -> str:
     found = miss(train_with(lr, lr_d, int(n_dis), ema, seed=20))
     if found <= NEAR_ENOUGH:
         return f"The modes miss their place and width by {found:.3f}, in the middle one of five trainings."
-    if found > 0.6:
-        hint = "G is still on its way: larger rates?"
+    if found > 0.6 and max(lr, lr_d) > 0.1:
+        hint = "Such steps jump over all that is to be learned: smaller rates."
+    elif found > 0.6:
+        fewer = ", or fewer steps of D, which leave more for G" if n_dis > 2 else ""
+        hint = f"G is still on its way: larger rates{fewer}?"
     elif not ema:
         hint = "The last steps still throw G about: average them."
     else:

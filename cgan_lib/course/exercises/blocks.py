@@ -27,7 +27,11 @@ def check_up_block(answer: Maker) -> str:
         _check_learned(block, x)
         _check_norm(block, x, c_out)
         biased = biased or any(layer.bias is not None for layer in _convolutions(block))
-    _check_place(_made(answer, 4, 8))
+    block = _made(answer, 4, 8)
+    _check_place(block)
+    low, high = _inner_extremes(block, 4, others=1.0)
+    if high - low > 0.01:
+        raise Wrong("Its doubling draws a chequerboard: take one that exercise 1 found even.")
     if biased:
         return (
             "The norm takes the convolution's bias away again: with bias=False there would be fewer weights to learn."
@@ -92,7 +96,10 @@ def _check_learned(block: nn.Module, x: Tensor) -> None:
         raise Wrong("Nothing here learns to draw: a convolution is wanted, transposed or after nn.Upsample.")
     for channel in maps.unbind(1):
         loss = (channel * torch.randn_like(channel)).sum()
-        (slope,) = torch.autograd.grad(loss, x, retain_graph=True, allow_unused=True, materialize_grads=True)
+        try:
+            (slope,) = torch.autograd.grad(loss, x, retain_graph=True, allow_unused=True, materialize_grads=True)
+        except RuntimeError as error:  # PyTorch's long text begins with what is wrong
+            raise Wrong(f"It cannot be trained: backward() fails with “{str(error).split(':')[0]}”.") from error
         if not slope.any():
             raise Wrong(DETACHED)
         if not slope.abs().sum((0, 2, 3)).all():
@@ -121,6 +128,8 @@ def _check_norm(block: nn.Module, x: Tensor, c_out: int) -> None:
         raise Wrong("The norm should learn a shift for each channel: affine=True.")
     maps = _lifted(block, shift, x)
     deviations = maps.std((2, 3), correction=0)
+    if not deviations.any():
+        raise Wrong("Large numbers are cut off as well: ReLU leaves all above 0 as they are, nn.ReLU().")
     if not torch.allclose(deviations, torch.ones_like(deviations), atol=0.1):
         raise Wrong("Before ReLU each map of each image should have deviation 1: InstanceNorm, after the doubling.")
     if not torch.allclose(perform(block, x), (maps - LIFT).relu(), atol=0.01):
@@ -143,12 +152,20 @@ def _lifted(block: nn.Module, part: nn.Parameter, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def _inner_extremes(layer: nn.Module, c_in: int, others: float = 0.0) -> tuple[float, float]:
+    """The least and the largest number away from the edges, for an even image and kernels of ones."""
+    for weight in layer.parameters():
+        weight.fill_(1.0 if weight.ndim == 4 else others)
+    maps = perform(layer, torch.ones(1, c_in, 16, 16))
+    if maps.shape[2:] != (32, 32):
+        raise Wrong("The sides of 16×16 should double as well: whatever the size.")
+    inner = maps[..., 8:24, 8:24]
+    return inner.min().item(), inner.max().item()
+
+
 def _check_even(layer: nn.Module, c_in: int) -> None:
     """With the same number for each weight, an even image comes out even, apart from its edges."""
-    for weight in layer.parameters():
-        weight.fill_(1.0 if weight.ndim == 4 else 0.0)
-    inner = perform(layer, torch.ones(1, c_in, 16, 16))[..., 8:24, 8:24]
-    low, high = inner.min().item(), inner.max().item()
+    low, high = _inner_extremes(layer, c_in)
     if high - low > 1e-4 * high:
         more = f"{high / low:.3g} times as many contributions as others" if low else "contributions, others none"
         raise Wrong(f"A chequerboard still: some pixels get {more}. Can the kernel be divided by the stride?")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cgan_lib.course.exercises.verdict import Raised, Wrong, call, run
 
@@ -105,6 +105,40 @@ def same_slopes(loss: Any, right: Formula, logits: Sequence[Tensor]) -> bool:
     if any(not x.any() and y.any() for x, y in zip(found, expected, strict=True)):
         raise Wrong(DETACHED)
     return all(close(x, y) for x, y in zip(found, expected, strict=True))
+
+
+def check_learning(penalise: Callable[[], Tensor], right: Tensor, critic: nn.Module) -> None:
+    """`Wrong` unless the weights of a discriminator learn from a penalty, and it leaves their `.grad` as it is."""
+    learned = list(critic.parameters())
+    expected = torch.autograd.grad(right, learned, materialize_grads=True)
+    for parameter in learned:
+        parameter.grad = torch.ones_like(parameter)
+    value = penalise()
+    kept = [parameter.grad for parameter in learned]
+    if any(gradient is None or not gradient.any() for gradient in kept):
+        raise Wrong("D's .grad is lost: a penalty has nothing to set to zero.")
+    if any(gradient is not None and not (gradient == 1).all() for gradient in kept):
+        raise Wrong("backward() adds to the .grad of D's weights: torch.autograd.grad(…, x) gives the slope alone.")
+    if not critic.training:
+        raise Wrong("D was in training mode, and now it is not: leave it as it is.")
+    if not isinstance(value, Tensor) or not value.requires_grad:
+        raise Wrong(
+            "The number is right, but D cannot learn from it: autograd.grad keeps a graph with create_graph=True."
+        )
+    try:
+        found = torch.autograd.grad(value.sum(), learned, materialize_grads=True)
+    except RuntimeError as error:
+        raise Wrong(DETACHED) from error
+    if not all(close(x, y) for x, y in zip(found, expected, strict=True)):
+        raise Wrong("The number is right, its gradient by D's weights is not: part of the graph is cut off.")
+
+
+def check_as_before(network: nn.Module) -> None:
+    """`Wrong` when an answer left something in the `.grad` of the weights, or another mode."""
+    if not network.training or not all(parameter.requires_grad for parameter in network.parameters()):
+        raise Wrong("Leave the mode of what you are given, and requires_grad of its weights, as they are.")
+    if any(parameter.grad is not None for parameter in network.parameters()):
+        raise Wrong("backward() adds to the .grad of the weights: torch.autograd.grad(y, x, y) gives Wᵀ y alone.")
 
 
 def distance(sample: Tensor, below: Callable[[Tensor], Tensor]) -> float:

@@ -1,6 +1,6 @@
 """Notebook 02: initialisation, weights counted, reading curves, growing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -26,7 +26,21 @@ def check_dcgan_init(answer: Callable[[nn.Module], nn.Module]) -> str:
         weights = [layer.weight for layer in network.modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))]
         if any(torch.equal(weight, other) for weight, other in pairwise(weights)):
             raise Wrong("Two layers got the same numbers: draw for each layer anew, and set no seed.")
+        _check_anew(answer, network, weights)
     return "Inner layers too, whatever they lie in."
+
+
+def _check_anew(answer: Callable[[nn.Module], nn.Module], network: nn.Module, weights: Sequence[Tensor]) -> None:
+    """`Wrong` when a second call draws what the first one drew, or a mode or a type is another one."""
+    if not all(layer.training for layer in network.modules()):
+        raise Wrong("The network was in training mode, and now it is not: leave that as it is.")
+    if any(weight.dtype != torch.float32 for weight in weights):
+        raise Wrong("The weights were float32, as those of all layers: leave them so, or the layers do not fit.")
+    first = weights[0].detach().clone()
+    run(answer, network)
+    layers = (layer for layer in network.modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)))
+    if torch.equal(first, next(layers).weight):
+        raise Wrong("A second call draws the same numbers: set no seed.")
 
 
 def _network(bias: bool) -> nn.Module:
@@ -107,12 +121,15 @@ def _deviations(
 
 
 def _one_stack(answer: Any, channels: tuple[int, ...], shapes: tuple[tuple[int, int, int], ...]) -> Tensor:
-    x, deviations = torch.randn(2, channels[0], 6, 6), []
+    x, deviations, last = torch.randn(2, channels[0], 6, 6), [], torch.empty(0)
     for (c_in, c_out), (kernel, stride, padding) in zip(pairwise(channels), shapes, strict=True):
         layer = nn.ConvTranspose2d(c_in, c_out, kernel, stride, padding, bias=False)
         before = layer.weight.clone()
         perform(answer, layer)
         _check_drawn(layer.weight, before)
+        if torch.equal(layer.weight, last):
+            raise Wrong("Two layers got the same numbers: set no seed.")
+        last = layer.weight
         # not by the layer, which might have been given a norm or a hook
         x = F.conv_transpose2d(x.relu(), layer.weight.float(), stride=stride, padding=padding)
         deviations.append(x.square().mean().sqrt())
@@ -121,6 +138,8 @@ def _one_stack(answer: Any, channels: tuple[int, ...], shapes: tuple[tuple[int, 
 
 def _check_drawn(weight: Tensor, before: Tensor) -> None:
     """`Wrong` unless the weights are new, finite and not the same for two channels."""
+    if not isinstance(weight, nn.Parameter):
+        raise Wrong("layer.weight is computed now: leave it a parameter, and draw numbers into it.")
     if weight.shape != before.shape or torch.equal(weight, before):
         raise Wrong("Draw new numbers into layer.weight: nn.init.normal_(layer.weight, 0.0, …).")
     if not weight.isfinite().all():

@@ -3,6 +3,7 @@
 from dataclasses import fields, replace
 from functools import lru_cache
 from math import isfinite
+from numbers import Real
 from statistics import fmean
 from typing import Any
 
@@ -44,7 +45,7 @@ def check_ring_setting(answer: toy.Setting) -> str:
 def _check_rules(setting: toy.Setting) -> None:
     for field in fields(setting):
         value = getattr(setting, field.name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value):
             raise Wrong(f"{field.name} is to be a number.")
     if setting.lr_d > toy.SLOW_D.lr_d:
         raise Wrong(f"The discriminator stays slow: lr_d at most {toy.SLOW_D.lr_d}.")
@@ -66,11 +67,15 @@ def _modes(setting: toy.Setting) -> list[int]:
 @check("01", "design", difficulty=3, minutes=25)
 def check_own_generator(answer: ConditionalGenerator) -> str:
     """A generator of digits, not too large, that draws what is asked for, and not one image over and over."""
+    if isinstance(answer, type):
+        raise Wrong("A trained network is wanted; this is its class.")
     if callable(answer) and not isinstance(answer, nn.Module):
         perform(answer, torch.zeros(1, 100), torch.zeros(1, dtype=torch.long))
     if not isinstance(answer, nn.Module):
         raise Wrong(f"A generator is wanted, a network that was trained; this is {type(answer).__name__}.")
     weights = sum(part.numel() for part in (*answer.parameters(), *answer.buffers()))
+    if not weights:
+        raise Wrong("It has no weights of its own: layers are attributes of a network, or lie in an nn.ModuleList.")
     if weights > MOST_WEIGHTS:
         raise Wrong(f"{weights:,} weights; {MOST_WEIGHTS:,} are allowed. Where are most of them?")
     as_requested, diversity = max(_scores(answer))

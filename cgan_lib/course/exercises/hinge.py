@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cgan_lib.course.exercises.comparing import DETACHED, Formula, close, compare, same_slopes
+from cgan_lib.course.exercises.comparing import DETACHED, Formula, check_as_before, close, compare, same_slopes
 from cgan_lib.course.exercises.verdict import Wrong, call, check, run
 from cgan_lib.losses import hinge_d, hinge_g
 
@@ -134,6 +134,7 @@ def check_pair_loss(answer: Callable[..., Tensor]) -> str:
         raise Wrong(DETACHED) from error
     if not all(close(x, y) for x, y in zip(found, expected, strict=True)):
         raise Wrong("The value is right, but not all of it reaches the discriminator's weights.")
+    check_as_before(critic)
     return "Now every pair counts, and real pairs agree."
 
 

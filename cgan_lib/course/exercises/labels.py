@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cgan_lib.course.exercises.comparing import DETACHED, close, compare, shaped
 from cgan_lib.course.exercises.verdict import Wrong, call, check, perform
 from cgan_lib.models.concat import BCEGenerator
 
-PARTS = (7, 4, 1, 8, 3, 8)  # latent_dim, num_classes, channels, image_size, embed_dim, base_channels
+PARTS = (100, 10, 1, 8, 20, 8)  # latent_dim, num_classes, channels, image_size, embed_dim, base_channels
 
 
 @check("01", "build", difficulty=1, minutes=6)
@@ -62,23 +62,32 @@ def _check_learns(answer: Any, labels: Tensor, table: Tensor, size: int) -> None
 @check("01", "build", difficulty=2, minutes=10)
 def check_generator_forward(answer: Callable[..., BCEGenerator]) -> str:
     """A `BCEGenerator` with a `forward` of the learner's: z and labels → images."""
+    if isinstance(answer, nn.Module):
+        raise Wrong("Give the class, not a network of it: MyGenerator, without ().")
     network = perform(answer, *PARTS)
     if not isinstance(network, BCEGenerator):
         raise Wrong("Leave `class …(BCEGenerator)` as it is: only what forward returns is missing.")
     for training in (True, False):
         for count in (5, 2):
-            _check_forward(network.train(training), torch.randn(count, 7), torch.randint(4, (count,)))
+            _check_forward(network.train(training), torch.randn(count, PARTS[0]), torch.randint(PARTS[1], (count,)))
     _check_whole_gradient(network)
     return "z and the label vector, side by side, through all layers: a picture of what was asked for."
 
 
 def _check_forward(network: BCEGenerator, z: Tensor, labels: Tensor) -> None:
-    before = copy.deepcopy(network)
+    before = _twin(network)
     modes = [layer.training for layer in network.modules()]
     images = call(network, z, labels)
     _explain(shaped(images, (len(z), 1, 8, 8)), before, z, labels)
     if modes != [layer.training for layer in network.modules()]:
         raise Wrong("forward switches between train() and eval(): leave that to those who use the network.")
+
+
+def _twin(network: BCEGenerator) -> BCEGenerator:
+    """The course's network with the same weights; what a learner's `forward` has kept in `self` cannot be copied."""
+    twin = BCEGenerator(*PARTS)
+    twin.load_state_dict(network.state_dict(), strict=False)
+    return twin.train(network.training)
 
 
 def _explain(images: Tensor, network: BCEGenerator, z: Tensor, labels: Tensor) -> None:
@@ -108,8 +117,8 @@ def _draw(network: BCEGenerator, joined: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def _check_whole_gradient(network: BCEGenerator) -> None:
-    z = torch.randn(4, 7, requires_grad=True)
-    images = perform(network.train(), z, torch.arange(4))
+    z = torch.randn(PARTS[1], PARTS[0], requires_grad=True)
+    images = perform(network.train(), z, torch.arange(PARTS[1]))
     wanted = [z] + [weight for name, weight in network.named_parameters() if name != "projection.0.bias"]  # BatchNorm's
     gradients = torch.autograd.grad(images.square().sum(), wanted, allow_unused=True) if images.requires_grad else ()
     if not gradients or any(gradient is None or not gradient.any() for gradient in gradients):

@@ -105,6 +105,7 @@ def check_deaf_to_z(answer: Callable[[DeafGenerator], DeafGenerator]) -> str:
             raise Wrong("Nothing has changed for z. Where do two images of one class, of different z, become the same?")
         if not _hears_z(mended, latent_dim):
             raise Wrong("z is still not heard: over one pixel every norm of single maps leaves zeros.")
+        _check_touched(mended)
     return "One pixel has no deviation: what a norm leaves of it is 0, whatever z was."
 
 
@@ -123,6 +124,16 @@ def _check_kept(others: dict[str, nn.Module], before: list[dict[str, Tensor]], m
             raise Wrong(f"The weights of {name} are not at fault: leave them as they are.")
 
 
+def _check_touched(mended: nn.Module) -> None:
+    """`Wrong` when more was done to a generator than to change a layer."""
+    if "forward" in vars(mended):
+        raise Wrong("Change the layer at fault, not forward: z should take the way through all layers.")
+    if not all(each.training for each in mended.modules()):
+        raise Wrong("It was in training mode, and now it is not: leave that as it is.")
+    if not all(parameter.requires_grad for parameter in mended.parameters()):
+        raise Wrong("The generator is still to be trained: leave requires_grad on.")
+
+
 def _hears_z(generator: nn.Module, latent_dim: int) -> bool:
     """Whether z moves the images, while labels do as well; `Wrong` when they are no images, or drawn by chance."""
     z, labels = (
@@ -134,6 +145,8 @@ def _hears_z(generator: nn.Module, latent_dim: int) -> bool:
     shaped(images, (40, 1, 16, 16))
     if not torch.equal(images, perform(generator, z, labels)):
         raise Wrong("The same z gives another image each time: noise is no ear for z.")
+    if not close(perform(generator, z[:5], labels[:5]), images[:5].detach()):
+        raise Wrong("Now an image depends on the others of its batch: a norm over the batch is no cure.")
     share = share_of_z(images.detach().unflatten(0, (4, 10)))
     if share > 0.99:
         raise Wrong("Now the labels are not heard any more.")
@@ -153,6 +166,8 @@ def check_erased_label(answer: Callable[..., Tensor]) -> str:
     for size, width in ((16, 8), (20, 6)):
         layers = _discriminator(size, width)
         x = torch.randn(12, 1, size, size) * (0.5 + torch.rand(12, 1, 1, 1))
+        if not torch.equal(*(_logits(answer, x, torch.arange(12) % 10, layers) for _ in range(2))):
+            raise Wrong("The same images and labels get other logits each time: no noise, no dropout.")
         by_label = torch.stack([_logits(answer, x, torch.full((12,), label), layers) for label in range(10)])
         _check_judgement(by_label)
         labels = torch.arange(12) % 10
@@ -168,11 +183,11 @@ def _logits(answer: Callable[..., Tensor], x: Tensor, labels: Tensor, layers: tu
 
 def _check_judgement(by_label: Tensor) -> None:
     """`Wrong` unless logits (10, N), a row for each label, depend on image, label, and both together."""
-    spread, steps = by_label[0].std(), by_label.diff(dim=0).abs().mean(1)
+    spread, steps = by_label[0].std(), torch.pdist(by_label, p=1) / by_label.shape[1]  # from each label to each other
     if not spread > 1e-3:
         raise Wrong("Every image gets the same logit: the image has to be seen as well.")
-    if by_label.min() >= 0 and by_label.max() <= 1:
-        raise Wrong("Logits are wanted, not probabilities: no sigmoid.")
+    if by_label.abs().max() <= 1:
+        raise Wrong("Logits are wanted, which have no bounds: no sigmoid, no tanh.")
     if steps.mean() < 1e-3 * spread:
         raise Wrong("The label still changes nothing. What does a norm take away from a map, and what is this plane?")
     if steps.min() < 1e-4 * spread:
@@ -197,7 +212,7 @@ def _check_slopes(answer: Callable[..., Tensor], x: Tensor, labels: Tensor, laye
     wanted = [x, *layers[0].parameters(), *layers[2].parameters()]
     try:
         slopes = torch.autograd.grad(value.square().sum(), wanted, allow_unused=True)
-    except RuntimeError as error:
+    except (RuntimeError, AttributeError, TypeError) as error:
         raise Wrong(DETACHED) from error
     if any(slope is None or not slope.any() for slope in (slopes[0], slopes[1], slopes[-1])):
         raise Wrong("Some layer gets no gradient: use first and rest as before, and detach nothing.")

@@ -12,6 +12,7 @@ from cgan_lib.course.exercises.verdict import CHANGED, Wrong, by_name, check
 
 SOON = 0.15  # seconds that a loop is given here
 PAUSE = 0.001  # seconds of a step here
+AHEAD = 20  # batches that may be taken before their steps: who takes all waits for ever, where there is no end
 LATE = 2  # steps that may begin after the time is over: the clock is read once a step
 
 
@@ -25,6 +26,15 @@ class _Recorder:
         self.latents: list[Tensor] = []
         self.labels: list[Tensor] = []
         self.losses: list[float] = []
+        self.hoarded = False
+
+    def feed(self, batches: list) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches, unless many more are taken than there are steps."""
+        for index, batch in enumerate(batches):
+            if index > len(self.reals) + AHEAD:
+                self.hoarded = True
+                return
+            yield batch
 
     def discriminator_step(self, real: Any, labels: Any, z: Any, fake_labels: Any) -> Tensor:
         self.reals.append((numbers(real), numbers(labels)))
@@ -72,12 +82,14 @@ def _check_loop(
         answer,
         discriminator_step=record.discriminator_step,
         generator_step=record.generator_step,
-        batches=iter(batches),
+        batches=record.feed(batches),
         latent_dim=latent_dim,
         num_classes=num_classes,
         seconds=seconds,
     )
     took = time.perf_counter() - begun
+    if record.hoarded:
+        raise Wrong("All batches were taken before their steps, and they may have no end: take one for each step.")
     _check_order(record, batches, whole=len(batches) < 10)
     _check_latents(record, latent_dim)
     _check_labels(record, num_classes)
@@ -134,7 +146,7 @@ def _check_losses(losses: Any, record: _Recorder) -> None:
     if losses is None:
         raise Wrong("The function returns nothing: it should end with return.")
     expected = torch.tensor(record.losses).view(-1, 2)
-    if numbers(losses).shape == expected.T.shape:
+    if numbers(losses).shape == expected.T.shape != expected.shape:
         raise Wrong("A list of pairs, one for each step; these are two lists.")
     found = shaped(losses, tuple(expected.shape))
     if close(found, expected.flip(1)):
@@ -191,5 +203,7 @@ def _check_epoch(batches: list[tuple[Tensor, Tensor]], images: Tensor, batch_siz
     bytes_again = ((found.double() + 1) * 127.5).round().long().flatten(1)
     if not torch.equal(bytes_again.unique(dim=0), images.long().flatten(1).unique(dim=0)):
         raise Wrong("These are not the images that were given: each once, scaled by to_unit.")
+    if found_labels.is_floating_point():
+        raise Wrong("Labels stay whole numbers: an embedding looks up no others.")
     if not torch.equal(bytes_again.sum(1) % 1000, found_labels.long()):
         raise Wrong("An image still comes with a label that is not its own: which indices picked the labels?")

@@ -1,5 +1,6 @@
 """Notebook 02: InstanceNorm and BatchNorm, by hand."""
 
+import inspect
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cgan_lib.course.exercises.comparing import DETACHED, close, compare, numbers, shaped, slopes
-from cgan_lib.course.exercises.verdict import CHANGED, Wrong, by_name, call, check
+from cgan_lib.course.exercises.verdict import CHANGED, Wrong, by_name, call, check, perform
 
 
 @check("02", "build", difficulty=2, minutes=8)
@@ -35,8 +36,23 @@ def check_instance_norm(answer: Callable[[Tensor], Tensor]) -> str:
     flat = numbers(call(answer, torch.full((2, 3, 4, 4), 0.5)))
     if not flat.abs().max() < 0.1:  # NaN included
         raise Wrong("Right, until a map is all one colour: 0 / 0. Add eps to the variance, under the root.")
+    _check_eps(answer)
     _check_gradient(answer, F.instance_norm)
     return "Every map of every image on its own."
+
+
+def _check_eps(answer: Callable[..., Tensor]) -> None:
+    """`Wrong` unless eps is used, under the root, by a function that can be given one."""
+    try:
+        takes_eps = "eps" in inspect.signature(answer).parameters
+    except (TypeError, ValueError):  # of PyTorch's own
+        return
+    x = _maps(3, 2, 4, 4)
+    if not takes_eps or close(found := numbers(perform(answer, x.clone(), eps=2.0)), F.instance_norm(x, eps=2.0)):
+        return
+    if close(found, F.instance_norm(x)):
+        raise Wrong("Right, but another eps changes nothing: use the one that is given.")
+    raise Wrong("Right, but for eps: it is added to the variance, under the root.")
 
 
 def _check_gradient(norm: Callable[[Tensor], Tensor], right: Callable[[Tensor], Tensor]) -> None:
@@ -67,9 +83,18 @@ def check_batch_norm(answer: Callable[..., Any]) -> str:
         for training in (True, False):
             given = dict(x=x, running_mean=mean, running_var=variance, training=training, momentum=momentum, eps=eps)
             _check_one(_outcome(answer, given), given)
-    memory = dict(running_mean=torch.zeros(3), running_var=torch.ones(3), training=True, momentum=0.1, eps=1e-5)
-    _check_gradient(lambda x: by_name(answer, x=x, **memory)[0], lambda x: F.batch_norm(x, None, None, training=True))
+    for training in (True, False):
+        _check_gradient_of(answer, training)
     return "While training it looks at the batch and learns; in evaluation it only remembers."
+
+
+def _check_gradient_of(answer: Any, training: bool) -> None:
+    mean, variance = torch.zeros(3), torch.ones(3)
+    memory = dict(running_mean=mean, running_var=variance, training=training, momentum=0.1, eps=1e-5)
+    _check_gradient(
+        lambda x: by_name(answer, x=x, **memory)[0],
+        lambda x: F.batch_norm(x, mean.clone(), variance.clone(), training=training),  # which moves what it is given
+    )
 
 
 def _outcome(answer: Any, given: dict[str, Any]) -> list[Tensor]:

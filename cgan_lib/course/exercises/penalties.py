@@ -10,7 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cgan_lib.course.exercises.comparing import DETACHED, Formula, close, compare, numbers, same_slopes, shaped
+from cgan_lib.course.exercises.comparing import (
+    DETACHED,
+    Formula,
+    check_learning,
+    compare,
+    numbers,
+    same_slopes,
+    shaped,
+)
 from cgan_lib.course.exercises.hinge import both
 from cgan_lib.course.exercises.verdict import NotAttempted, Wrong, check, run
 from cgan_lib.losses import relativistic_d, relativistic_g
@@ -136,34 +144,16 @@ def _penalty_mistakes() -> dict[str, Formula]:
     }
 
 
-def check_learning(penalise: Callable[[], Tensor], right: Tensor, critic: nn.Module) -> None:
-    """`Wrong` unless the weights of a discriminator learn from a penalty, and nothing is left in their `.grad`."""
-    learned = list(critic.parameters())
-    expected = torch.autograd.grad(right, learned, materialize_grads=True)
-    value = penalise()
-    if any(parameter.grad is not None for parameter in learned):
-        raise Wrong("backward() adds to the .grad of D's weights: torch.autograd.grad(…, x) gives the slope alone.")
-    if not isinstance(value, Tensor) or not value.requires_grad:
-        raise Wrong(
-            "The number is right, but D cannot learn from it: autograd.grad keeps a graph with create_graph=True."
-        )
-    try:
-        found = torch.autograd.grad(value.sum(), learned, materialize_grads=True)
-    except RuntimeError as error:
-        raise Wrong(DETACHED) from error
-    if not all(close(x, y) for x, y in zip(found, expected, strict=True)):
-        raise Wrong("The number is right, its gradient by D's weights is not: part of the graph is cut off.")
-
-
 class Drawer(nn.Module):
     """A small generator: a dense layer, and an image for each class beside it."""
 
     def __init__(self, latent_dim: int, *image: int):
         super().__init__()
-        self.image = image
+        self.image, self.drew_in_evaluation = image, False
         self.dense, self.embedding = nn.Linear(latent_dim, math.prod(image)), nn.Embedding(10, math.prod(image))
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        self.drew_in_evaluation |= not self.training
         return (self.dense(z) + self.embedding(labels)).view(len(z), *self.image)
 
 
@@ -187,11 +177,15 @@ def check_r2(answer: Callable[..., Tensor]) -> str:
     compare(answer, cases, right, mistakes, "γ/2 times the mean of ‖∇D‖² at the fakes: as it was before you mended it.")
     generator, critic, *rest = cases[1]
     check_learning(lambda: run(answer, generator, critic, *rest), right(*cases[1]), critic)
+    for parameter in generator.parameters():
+        parameter.grad = torch.ones_like(parameter)
     value = run(answer, generator, critic, *rest)
+    if not all(parameter.grad is not None and parameter.grad.all() for parameter in generator.parameters()):
+        raise Wrong("G's .grad is lost: a penalty has nothing to set to zero.")
     if not all(parameter.requires_grad for parameter in generator.parameters()):
         raise Wrong("G's weights are frozen for good: detach the fakes, leave G as it is.")
-    if not generator.training:
-        raise Wrong("G was in training mode, and now it is not: leave it as it is.")
+    if not generator.training or generator.drew_in_evaluation:
+        raise Wrong("G is in training mode: draw the fakes in it, and leave it as it is.")
     reached = torch.autograd.grad(value.sum(), list(generator.parameters()), allow_unused=True)
     if any(gradient is not None and gradient.any() for gradient in reached):
         raise Wrong("D learns now, and so does G, whom D's penalty is none of: cut the fakes off with detach().")
@@ -236,7 +230,10 @@ def _added(answer: Callable[..., Any], weight: Tensor, asked: list[int], step: i
     if len(asked) > before and number:
         if not isinstance(value, Tensor) or not value.requires_grad:
             raise Wrong(DETACHED)
-        (slope,) = torch.autograd.grad(value, weight, materialize_grads=True)
+        try:
+            (slope,) = torch.autograd.grad(value, weight, materialize_grads=True)
+        except RuntimeError as error:  # its graph was used before
+            raise Wrong("Compute the penalty anew each time: D has moved since the last one.") from error
         if not slope:
             raise Wrong(DETACHED)
         if not math.isclose(slope.item() * weight.item(), 2 * number, rel_tol=1e-4):

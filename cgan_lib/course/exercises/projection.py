@@ -88,7 +88,8 @@ def _parts_of(head: nn.Module, feature_dim: int, num_classes: int) -> Head:
     if not all(parameter.requires_grad for parameter in head.parameters()):
         raise Wrong("All of it is to be learned: leave requires_grad on.")
     bias, weight, embeddings = sorted(head.parameters(), key=torch.numel)
-    rows = embeddings if embeddings.shape == (num_classes, feature_dim) else embeddings.T
+    flat = embeddings.squeeze()  # that of nn.Bilinear is (1, K, F)
+    rows = flat if flat.shape == (num_classes, feature_dim) else flat.T
     return Head(weight.view(-1), bias.view(()), rows)
 
 
@@ -132,5 +133,8 @@ def _check_gradients(head: nn.Module, parts: Head, features: Tensor, labels: Ten
         found = torch.autograd.grad(learning, inputs, materialize_grads=True)
     except RuntimeError as error:
         raise Wrong(DETACHED) from error
-    if not all(close(x, y) for x, y in zip(found, expected, strict=True)):
-        raise Wrong("The value is right, but what learns from it is not: no .detach(), no .data, no torch.no_grad().")
+    if not all(close(x.to_dense(), y) for x, y in zip(found, expected, strict=True)):
+        raise Wrong(
+            "The value is right, but what learns from it is not: no .detach(), .data or torch.no_grad(), and no option "
+            "of nn.Embedding that changes gradients, such as padding_idx."
+        )

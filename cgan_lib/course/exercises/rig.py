@@ -30,8 +30,10 @@ class TinyGenerator(nn.Module):
         self.vector = nn.Embedding(num_classes, 3)
         self.dense = nn.Linear(latent_dim + 3, 4, bias=False)
         self.norm = nn.BatchNorm1d(4)
+        self.drawn = 0  # how many times images were drawn
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        self.drawn += 1
         joined = torch.cat([z, self.vector(labels)], 1)
         return self.norm(self.dense(joined)).tanh().view(-1, 1, 2, 2)
 

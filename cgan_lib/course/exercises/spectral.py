@@ -1,6 +1,7 @@
 """Notebook 03: the norm of a matrix, of a convolution, and a layer that divides by it."""
 
 import copy
+import math
 from collections.abc import Callable
 from inspect import signature
 from itertools import pairwise
@@ -9,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cgan_lib.course.exercises.comparing import DETACHED, close, compare, shaped
+from cgan_lib.course.exercises.comparing import DETACHED, check_as_before, close, compare, shaped
 from cgan_lib.course.exercises.projection import made
 from cgan_lib.course.exercises.verdict import Wrong, call, check, run
 
@@ -115,12 +116,12 @@ def check_stretch(answer: Callable[[nn.Module, Tensor], float | Tensor]) -> str:
         sigma = _dense(layer, shape)
         value = shaped(call(answer, layer, torch.rand(shape) + 0.1), ()).double()
         if torch.isclose(value, sigma, rtol=0.02):
+            run(answer, layer, torch.ones(shape))
+            check_as_before(layer)
             continue
         kernel = torch.linalg.matrix_norm(layer.weight.detach().flatten(1).double(), ord=2)
         if torch.isclose(value, kernel, rtol=0.02):
-            raise Wrong(
-                "This is the norm of the kernel: neighbouring places share pixels, so the layer stretches more."
-            )
+            raise Wrong("This is the norm of the kernel: places share pixels, so the layer stretches more.")
         if torch.isclose(value, sigma**2, rtol=0.02):
             raise Wrong("This is σ²: what WᵀW does to a unit vector. The length of W x is σ.")
         raise Wrong(
@@ -171,17 +172,24 @@ def check_spectral_layer(answer: Callable[[int, int], nn.Module]) -> str:
     ways = [_estimates(layer, calls=80) for layer in layers]
     for layer, way in zip(layers, ways, strict=True):
         _check_converges(way)
+        _check_turns(_spectral(answer, 8, 12, norm=1.0, second=0.9))
         _check_slopes(layer)
         _check_saved(answer, layer)
     _check_evaluation(_spectral(answer, 8, 12, norm=3.0))
     return "One turn a call is enough, as the weights move slowly; and the gradient knows that σ moves with them."
 
 
-def _spectral(answer: Callable[[int, int], nn.Module], inputs: int, outputs: int, norm: float) -> nn.Module:
-    """A layer of the learner's, in training mode, its singular values known; `Wrong` when it has other parts."""
+def _spectral(
+    answer: Callable[[int, int], nn.Module], inputs: int, outputs: int, norm: float, second: float | None = None
+) -> nn.Module:
+    """A layer of the learner's, in training mode; `Wrong` when it has other parts.
+
+    Its singular values fall from `norm` to half of it; with a `second`, all others are that.
+    """
     layer = made(answer, in_features=inputs, out_features=outputs).train()
     shaped(run(layer, torch.randn(3, inputs)), (3, outputs))
-    if any("parametrizations" in name or name.endswith("_orig") for name in layer.state_dict()):
+    by_torch = any(type(part).__module__ == "torch.nn.utils.parametrizations" for part in layer.modules())
+    if by_torch or any(name.endswith("_orig") for name in layer.state_dict()):
         raise Wrong("That is PyTorch's own: write the turn yourself, with its vector in a buffer.")
     learned = [parameter for parameter in layer.parameters() if parameter.requires_grad]
     if sum(each.ndim == 1 for each in learned) > 1:
@@ -191,7 +199,8 @@ def _spectral(answer: Callable[[int, int], nn.Module], inputs: int, outputs: int
         raise Wrong(f"A weight ({outputs}, {inputs}) and a bias ({outputs},) are to be learned; yours has {sizes}.")
     weight, bias = _learned(layer)
     with torch.no_grad():
-        weight.copy_(_matrix(outputs, inputs, torch.linspace(norm, norm / 2, 8).tolist()))
+        values = torch.linspace(norm, norm / 2, 8).tolist() if second is None else [norm] + 7 * [second]
+        weight.copy_(_matrix(outputs, inputs, values))
         bias.normal_()
     return layer
 
@@ -234,6 +243,18 @@ def _check_converges(way: list[float]) -> None:
         raise Wrong("σ gets worse between two calls: go on from the vector of the last call, not from a new one.")
     if abs(way[-1] - 1) > 2e-3:
         raise Wrong(f"After {len(way)} calls W/σ should stretch by 1 at most; it stretches by {1 / way[-1]:.2f}.")
+
+
+def _check_turns(layer: nn.Module) -> None:
+    """`Wrong` unless each call turns the vector once; the singular values are 1 and else 0.9.
+
+    A turn multiplies the tangent of the angle between v and its end by 0.9², whatever the start.
+    """
+    estimates = torch.tensor(_estimates(layer, calls=6)).double()
+    tangents = (1 - estimates**2) / (estimates**2 - 0.9**2)  # squared
+    turns = ((tangents[5] / tangents[2]).log() / math.log(0.9) / 4 / 3).item()
+    if not 0.8 < turns < 1.2:
+        raise Wrong(f"One turn of power iteration a call, from the last vector; here there are {turns:.2g}.")
 
 
 def _check_slopes(layer: nn.Module) -> None:

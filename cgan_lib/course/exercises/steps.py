@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cgan_lib.course import broken, by_hand
-from cgan_lib.course.exercises.rig import Batch, Outcome, Rig, Step, descend, judge_step, of_learner
+from cgan_lib.course.exercises.rig import Batch, Outcome, Rig, Step, descend, judge_step, of_learner, play
 from cgan_lib.course.exercises.verdict import Wrong, check
 from cgan_lib.losses import bce_d, bce_g, minimax_g
 
@@ -146,11 +146,18 @@ def check_mended_step(answer: Callable[..., tuple[Tensor, Tensor]]) -> str:
         "As it was given: G still takes part of D's gradient. Which loss reaches G, and where could that be cut?": (
             lambda played, batch: broken.careless_step(**_values(played, batch, BOTH_PARTS))
         ),
+        f"{ADDED} Here those of D.": _shared(clear_d="never"),
+        f"{ADDED} Here those of G.": _shared(clear_g="never"),
+        f"{ADDED} Here those of both.": _shared("never", "never"),
         "D is to move first; G's loss asks the new D.": _g_first,
         "G's loss was computed before D moved: ask the new D.": _old_d,
         "The two losses are exchanged: D's comes first.": lambda played, batch: _both(played, batch)[::-1],
     }
-    judge_step(of_learner(answer, BOTH_PARTS, 2), _both, mistakes, _both_move)
+    step = of_learner(answer, BOTH_PARTS, 2)
+    judge_step(step, _both, mistakes, _both_move)
+    _, played = play(step, seed=0)
+    if played.generator.drawn > len(played.batches):
+        raise Wrong("Both move as they should, but the fakes are drawn twice: draw them once, for both losses.")
     return "With detach, no retain_graph is needed: an error that asks for it often means that a gradient goes too far."
 
 
@@ -166,6 +173,20 @@ def _values(played: Rig, batch: Batch, parts: tuple[str, ...]) -> dict[str, Any]
 
 def _both(played: Rig, batch: Batch) -> tuple[Tensor, Tensor]:
     return by_hand.both_steps(**_values(played, batch, BOTH_PARTS))
+
+
+def _shared(clear_d: str = "before", clear_g: str = "before") -> Step:
+    """Both steps on the same fakes, or with gradients that are not cleared."""
+
+    def step(played: Rig, batch: Batch) -> tuple[Tensor, Tensor]:
+        fake = played.generator(batch.z, batch.fake_labels)
+        on_real = played.discriminator(batch.real, batch.labels)
+        on_fake = played.discriminator(fake.detach(), batch.fake_labels)
+        loss_d = descend(played.optimizer_d, bce_d(on_real, on_fake), clear_d)
+        loss_g = bce_g(played.discriminator(fake, batch.fake_labels))
+        return loss_d, descend(played.optimizer_g, loss_g, clear_g)
+
+    return step
 
 
 def _g_first(played: Rig, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -82,7 +82,8 @@ def _kl(p: Tensor, q: Tensor, cell: float) -> Tensor:
 def check_modes(answer: Callable[[Tensor, Tensor, float], int]) -> str:
     """How many centres (K,2) have at least 1% of the samples (N,2) nearer than a radius."""
     counts = ((20, 0, 30, 1), (0, 0, 0, 99), (9, 40, 60, 2, 12, 4, 70), (1, 1, 2, 1))
-    cases = [*map(_scattered, counts), _scattered((100, 2, 1, 2), total=200)]
+    cases = [_scattered(count, radius) for count, radius in zip(counts, (0.5, 0.6, 0.4, 0.5), strict=True)]
+    cases += [_scattered((100, 2, 1, 2), 0.5, total=200)]
     mistakes: dict[str, Formula] = {
         "A few strays are no mode: it takes 1% of the samples.": lambda x, c, r: (_near(x, c, r).any(0)).sum(),
         "That is how many samples are near a mode: count the modes.": lambda x, c, r: _near(x, c, r).sum(),
@@ -95,6 +96,7 @@ def check_modes(answer: Callable[[Tensor, Tensor, float], int]) -> str:
         "Every sample has a nearest centre, however far: only those nearer than the radius count.": lambda x, c, r: (
             torch.cdist(x, c).argmin(1).bincount(minlength=len(c)) >= 0.01 * len(x)
         ).sum(),
+        "That is the diameter: only samples nearer than the radius count.": lambda x, c, r: covered(x, c, 2 * r).sum(),
         "There is a root in a distance: without it, compare with radius².": lambda x, c, r: covered(x, c, r**0.5).sum(),
         "At least 1%: just 1% of the samples is enough.": lambda x, c, r: (
             _near(x, c, r).double().mean(0) > 0.01
@@ -102,7 +104,7 @@ def check_modes(answer: Callable[[Tensor, Tensor, float], int]) -> str:
         "10% is too much to ask: a mode is covered from 1% of the samples.": lambda x, c, r: (
             _near(x, c, r).float().mean(0) >= 0.1
         ).sum(),
-        "That is how many centres there are.": lambda x, c, r: len(c),
+        "That is how many centres there are: which have samples *nearer* than the radius?": lambda x, c, r: len(c),
     }
     hint = "torch.cdist(samples, centres) < radius is (N, K): which share of each column is True?"
     compare(answer, cases, lambda x, c, r: covered(x, c, r).sum(), mistakes, hint)
@@ -113,14 +115,15 @@ def _near(samples: Tensor, centres: Tensor, radius: float) -> Tensor:
     return torch.cdist(samples, centres) < radius
 
 
-def _scattered(counts: tuple[int, ...], total: int = 250) -> tuple[Tensor, Tensor, float]:
-    """Samples of which so many are near each centre, others a little off; centres 3 apart; a radius."""
-    radius, (x, y) = 0.5, torch.randn(2).tolist()
+def _scattered(counts: tuple[int, ...], radius: float, total: int = 250) -> tuple[Tensor, Tensor, float]:
+    """Samples of which so many are near each centre, others a little off; centres 3 apart; the radius."""
+    x, y = torch.randn(2).tolist()
     centres = torch.tensor([(x + 3 * k, y) for k in range(len(counts))])
     far = total - sum(counts)
-    home = torch.cat([torch.arange(len(counts)).repeat_interleave(torch.tensor(counts)), torch.arange(far) % 2])
-    beyond = 0.55 + 0.1 * torch.rand(far) + 0.2 * (home[len(home) - far :] == 1)  # one is in reach of √radius, one not
-    size = torch.cat([0.45 * torch.rand(total - far), beyond])
+    home = torch.cat([torch.arange(len(counts)).repeat_interleave(torch.tensor(counts)), torch.arange(far) % 3])
+    # one centre has them within √radius, one within the diameter, one farther off
+    beyond = torch.tensor([1.1, 1.65, 2.2])[home[total - far :]] + 0.15 * torch.rand(far)
+    size = radius * torch.cat([0.9 * torch.rand(total - far), beyond])
     angle = 6.3 * torch.rand(total)
     samples = centres[home] + size[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
     return samples[torch.randperm(total)], centres, radius

@@ -4,13 +4,14 @@ An answer is not attempted while it is `...` or `None`, or a function that retur
 """
 
 import copy
+import dis
 import inspect
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -22,6 +23,9 @@ from cgan_lib.errors import unknown
 CHANGED = "The function changes what it is given: work on a copy, not in place."
 UNREADABLE = "What came back cannot be read: give just what the exercise asks for."
 PATIENCE = 60  # seconds for which a check waits, on Unix: elsewhere for ever
+
+IDLE = {"RESUME", "NOP", "POP_TOP", "LOAD_CONST", "RETURN_CONST", "LOAD_COMMON_CONSTANT", "RETURN_VALUE"}
+"""instructions of which functions consist that hold `...`, `pass` or a docstring alone"""
 
 Kind = Literal["answer", "build", "debug", "design"]
 Answer = TypeVar("Answer")
@@ -201,12 +205,15 @@ def by_name(function: Any, **values: Any) -> Any:
 
 
 def _does_something(function: Any) -> bool:
-    """Whether a function has more in it than `...`: it names something beside its arguments."""
-    code = getattr(inspect.unwrap(function), "__code__", None)  # below decorators such as @torch.no_grad()
-    if code is None:
+    """Whether a function has more in it than `...`: it does more than return a constant."""
+    while isinstance(function, partial):
+        function = function.func
+    function = inspect.unwrap(function)  # below decorators such as @torch.no_grad()
+    if isinstance(function, nn.Module):  # whose forward may be unwritten, however it is called
         return False
-    arguments = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
-    return bool(code.co_names) or code.co_nlocals > arguments
+    called = function if hasattr(function, "__code__") else type(function).__call__  # of an object that can be called
+    code = getattr(called, "__code__", None)
+    return code is not None and any(step.opname not in IDLE for step in dis.get_instructions(code))
 
 
 def call(function: Any, *arguments: Any) -> Any:

@@ -1,6 +1,7 @@
 """Notebook 03: averaged weights, and settings of the toy."""
 
 import copy
+import functools
 
 import torch
 from torch import nn
@@ -106,6 +107,16 @@ def first_layer(averaged, generator, step, decay):
     update(averaged[0], generator[0], step, decay)
 
 
+def also(change):
+    """The right update, and something that nobody asked for."""
+
+    def changed(averaged, generator, step, decay):
+        update(averaged, generator, step, decay)
+        change(averaged, generator)
+
+    return changed
+
+
 def of_pytorch(averaged, generator, step, decay):
     AveragedModel(averaged, avg_fn=lambda mine, theirs, _: decay * mine + (1 - decay) * theirs).update_parameters(
         generator
@@ -119,6 +130,7 @@ RIGHT = [
     ("average", update_by_loading),
     ("average", mixed()),
     ("average", without_counters),
+    ("average", functools.partial(update)),
     ("rates", {"lr": 2e-3, "lr_d": 4e-3, "n_dis": 2, "ema": 0.98}),
     ("rates", {"lr": 2e-3, "lr_d": 4e-3, "n_dis": 2, "ema": 0.95}),
     ("rates", {"ema": 0.99, "lr": 2e-3, "lr_d": torch.tensor(5e-3), "n_dis": 2.0}),
@@ -140,10 +152,17 @@ WRONG = [
     ("average", only_statistics, "have not moved"),
     ("average", moves_the_generator, "leave it as it is"),
     ("average", of_a_copy, "have not moved"),
+    ("average", also(lambda averaged, _: averaged.train()), "leave both as they are"),
+    ("average", also(lambda _, generator: generator.eval()), "leave both as they are"),
+    ("average", also(lambda _, generator: generator.zero_grad()), "goes on learning"),
+    ("average", also(lambda _, generator: generator.requires_grad_(False)), "goes on learning"),
     ("average", first_layer, "decay · old average"),
     ("average", of_pytorch, "have not moved"),
     ("average", nn.Linear(2, 2), "raised TypeError"),
     ("rates", {"lr": 2e-3, "lr_d": 2e-3, "n_dis": 1, "ema": 0.0}, "throw G about"),
+    ("rates", {"lr": 1.0, "lr_d": 1.0, "n_dis": 1, "ema": 0.98}, "smaller rates"),
+    ("rates", {"lr": 2e-4, "lr_d": 4e-4, "n_dis": 2, "ema": 0.98}, "larger rates?"),
+    ("rates", {"lr": 2e-3, "lr_d": 4e-3, "n_dis": 8, "ema": 0.98}, "leave more for G"),
     ("rates", {"lr": -2e-3, "lr_d": 2e-3, "n_dis": 1, "ema": 0.98}, "more than 0"),
     ("rates", {"lr": 2e-3, "lr_d": 2e-3, "n_dis": 1, "ema": 1.0}, "below 1"),
     ("rates", {"lr": 2e-3, "lr_d": 2e-3, "n_dis": 1.5, "ema": 0.9}, "whole number"),

@@ -120,6 +120,15 @@ def remembering(c):
     return nn.InstanceNorm2d(c, affine=True, track_running_stats=True)
 
 
+def relu_on_relu(c_in, c_out):
+    """ReLU in place, on what ReLU keeps for its gradient."""
+    return nn.Sequential(*layers(transposed())(c_in, c_out), nn.ReLU(inplace=True))
+
+
+def fixed_size(c_in, c_out):
+    return nn.Sequential(transposed()(c_in, c_out), nn.AdaptiveAvgPool2d(8))
+
+
 SHARED = nn.Sequential(transposed()(6, 3), nn.InstanceNorm2d(3, affine=True), nn.ReLU())
 RIGHT = [
     ("up_block", layers(transposed(bias=False))),
@@ -128,6 +137,8 @@ RIGHT = [
     ("up_block", layers(transposed(2, 2, 0), lambda c: nn.GroupNorm(c, c))),
     ("up_block", Block),
     ("up_block", renamed),
+    ("up_block", layers(transposed(6, 2, 2), last=lambda: nn.Sequential(nn.ReLU(), nn.ReLU()))),
+    ("up_block", layers(nearest(5, "bilinear"))),
     ("up_block", by_other_order),
     ("up_block", lambda c_in, c_out: layers(transposed())(c_in, c_out).double()),
     ("doubling", transposed()),
@@ -138,6 +149,9 @@ RIGHT = [
     ("doubling", shuffled),
 ]
 WRONG = [
+    ("up_block", layers(transposed(3, 2, 1, output_padding=1)), "chequerboard"),
+    ("up_block", layers(transposed(5, 2, 2, output_padding=1)), "chequerboard"),
+    ("up_block", relu_on_relu, "cannot be trained"),
     ("up_block", nn.Identity(), "raised TypeError"),
     ("up_block", lambda c_in, c_out: 3, "something to train"),
     ("up_block", lambda c_in, c_out: lambda x: x, "something to train"),
@@ -156,7 +170,7 @@ WRONG = [
     ("up_block", layers(transposed(), lambda c: nn.InstanceNorm2d(c, affine=True, eps=1.0)), "deviation 1"),
     ("up_block", layers(transposed(), relu_before), "before the norm"),
     ("up_block", layers(transposed(), last=lambda: nn.Threshold(0.5, 0.0)), "what ReLU leaves"),
-    ("up_block", layers(transposed(), last=nn.ReLU6), "deviation 1"),
+    ("up_block", layers(transposed(), last=nn.ReLU6), "Large numbers are cut off"),
     ("up_block", layers(transposed(), last=nn.GELU), "ReLU comes last"),
     (
         "up_block",

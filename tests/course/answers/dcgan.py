@@ -1,6 +1,7 @@
 """Notebook 02."""
 
 import copy
+import functools
 from types import MappingProxyType
 
 import numpy as np
@@ -34,11 +35,29 @@ def by_apply(network):
 
 
 def by_name(network):
-    draws = np.random.default_rng(0)
+    draws = np.random.default_rng()
     for parameter in network.parameters():
         if parameter.ndim == 4:
             parameter.data = torch.from_numpy(draws.normal(0, 0.02, parameter.shape)).float()
     return network
+
+
+def with_a_seed(network):
+    torch.manual_seed(0)
+    return init(network)
+
+
+def by_state(network, std=0.02):
+    state = network.state_dict()
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.modules.conv._ConvNd):
+            state[f"{name}.weight"] = torch.normal(0.0, std, layer.weight.shape)
+    network.load_state_dict(state)
+    return network
+
+
+def double(weight):
+    weight.data = torch.from_numpy(np.random.default_rng().normal(0, 0.02, weight.shape))
 
 
 def new_parameters(network):
@@ -169,6 +188,16 @@ def same_everywhere(layer):
     nn.init.constant_(layer.weight, (2 / layer.in_channels) ** 0.5)
 
 
+def seeded_scale(layer):
+    torch.manual_seed(0)
+    right_scale(layer)
+
+
+def reparametrised(layer):
+    right_scale(layer)
+    nn.utils.parametrizations.weight_norm(layer)
+
+
 def not_a_number(layer):
     layer.weight.data /= 0 * layer.weight.data
 
@@ -203,6 +232,7 @@ RIGHT = [
     ("dcgan_init", init),
     ("dcgan_init", by_apply),
     ("dcgan_init", by_name),
+    ("dcgan_init", by_state),
     ("dcgan_init", new_parameters),
     ("dcgan_init", fills(lambda weight: nn.init.trunc_normal_(weight, std=0.02))),
     ("start_scale", right_scale),
@@ -211,6 +241,7 @@ RIGHT = [
     ("start_scale", new_scale),
     ("start_scale", orthogonal_scale),
     ("start_scale", signs),
+    ("start_scale", functools.partial(scaled_by(lambda layer: 1.0))),
     ("weight_counts", COUNTS),
     ("weight_counts", dict(reversed(COUNTS.items()))),
     ("weight_counts", {key: float(value) for key, value in COUNTS.items()}),
@@ -242,6 +273,9 @@ WRONG = [
     ("dcgan_init", fills(one_row), "are the same"),
     ("dcgan_init", fills(mirrored), "are the same"),
     ("dcgan_init", fills(seeded), "set no seed"),
+    ("dcgan_init", with_a_seed, "set no seed"),
+    ("dcgan_init", fills(double), "float32"),
+    ("dcgan_init", lambda network: init(network).eval(), "in training mode"),
     ("dcgan_init", fills(nn.init.xavier_normal_), "deviation"),
     ("dcgan_init", lambda network: init(network, kinds=nn.Conv2d), "deviation of a ConvTranspose2d"),
     ("dcgan_init", lambda network: init(network, kinds=(*CONVOLUTIONS, nn.Linear)), "Only convolutions"),
@@ -267,6 +301,8 @@ WRONG = [
     ("start_scale", lambda layer: torch.randn_like(layer.weight), "Draw new numbers"),
     ("start_scale", with_a_norm, "Score"),
     ("start_scale", same_everywhere, "the same"),
+    ("start_scale", seeded_scale, "set no seed"),
+    ("start_scale", reparametrised, "leave it a parameter"),
     ("start_scale", not_a_number, "NaN"),
     ("weight_counts", COUNTS | {"first": 200 * 512}, "Look again at first: a kernel"),
     ("weight_counts", COUNTS | {"first": 100 * 512 * 16}, "z and the label vector"),

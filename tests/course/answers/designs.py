@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -27,11 +28,23 @@ class Wrapped(nn.Module):
         return self.images(self.inner(self.z(z), self.labels(labels)))
 
 
+class InAList(nn.Module):
+    """Layers where PyTorch does not find them."""
+
+    def __init__(self):
+        super().__init__()
+        self.config, self.layers = GENERATOR.config, [GENERATOR]
+
+    def forward(self, z, labels):
+        return self.layers[0](z, labels)
+
+
 RIGHT = [
     ("ring_setting", SLOWER_G),
     ("ring_setting", toy.Setting(lr_d=2e-4, lr_g=1e-4, demo_steps=1500.0, batch_size=64)),
     ("ring_setting", toy.Setting(**asdict(SLOWER_G))),
     ("ring_setting", replace(toy.STEADY, lr_d=2e-4, lr_g=1e-4, demo_steps=1500, batch_size=64.0)),
+    ("ring_setting", replace(SLOWER_G, lr_g=np.float32(1e-4), demo_steps=np.int64(1500))),
     ("own_generator", GENERATOR),
     ("own_generator", load_generator("relativistic")),
     ("own_generator", Wrapped()),
@@ -57,6 +70,8 @@ WRONG = [
     ("own_generator", BCEGenerator(num_classes=3), "cannot be measured"),
     ("own_generator", BCEGenerator(base_channels=256), "weights"),
     ("own_generator", "bce", "a network"),
+    ("own_generator", BCEGenerator, "this is its class"),
+    ("own_generator", InAList(), "no weights of its own"),
     ("own_generator", lambda z, labels: GENERATOR(z, labels), "a network"),
 ]
 NOT_ATTEMPTED: list = []

@@ -113,6 +113,18 @@ def shift_trained(generator):
     return generator
 
 
+def beside(generator):
+    """z comes in behind the layers, and not through them."""
+    forward = generator.forward
+    generator.forward = lambda z, labels: forward(z, labels) + z.mean(1)[:, None, None, None]
+    return generator
+
+
+def one_group(generator):
+    generator.start[2].num_groups = 1
+    return generator
+
+
 def plane(x, labels):
     return labels.view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:]) / 9
 
@@ -161,6 +173,10 @@ def few_labels(x, labels, *layers):
     return without_norm(x, labels // 2, *layers)
 
 
+def noisy_plane(x, labels, first, norm, rest):
+    return without_norm(x, labels * torch.rand(len(x)), first, norm, rest)
+
+
 def by_batch(x, labels, first, norm, rest):
     maps = first(torch.cat([x, plane(x, labels)], dim=1))
     return rest(F.leaky_relu(F.batch_norm(maps, None, None, training=True), 0.2)).squeeze(1)
@@ -193,6 +209,7 @@ RIGHT = [
     ("deaf_to_z", over_channels),
     ("deaf_to_z", without),
     ("deaf_to_z", rebuilt),
+    ("deaf_to_z", one_group),
     ("deaf_to_z", puts(lambda generator: nn.LayerNorm((generator.start[0].out_features, 1, 1)))),
     ("erased_label", without_norm),
     ("erased_label", renamed),
@@ -227,6 +244,10 @@ WRONG = [
     ("deaf_to_z", no_labels, "label_map"),
     ("deaf_to_z", without_labels, "labels are not heard"),
     ("deaf_to_z", noisy, "another image each time"),
+    ("deaf_to_z", puts(lambda generator: nn.BatchNorm2d(generator.start[0].out_features)), "no cure"),
+    ("deaf_to_z", beside, "not forward"),
+    ("deaf_to_z", lambda generator: by_identity(generator).eval(), "in training mode"),
+    ("deaf_to_z", lambda generator: by_identity(generator).requires_grad_(False), "requires_grad on"),
     ("deaf_to_z", shift_trained, "Nothing has changed for z"),
     ("erased_label", forgetful, "still changes nothing"),
     ("erased_label", forgets(planes=lambda x, labels: 1000 * plane(x, labels)), "still changes nothing"),
@@ -235,6 +256,10 @@ WRONG = [
     ("erased_label", norm_over_both, "still changes nothing"),
     ("erased_label", first_label, "each on its own"),
     ("erased_label", few_labels, "each of the ten"),
+    ("erased_label", lambda x, labels, *layers: without_norm(x, labels % 2, *layers), "each of the ten"),
+    ("erased_label", lambda *given: without_norm(*given).tanh(), "no tanh"),
+    ("erased_label", lambda *given: without_norm(*given).numpy(force=True), "no gradient"),
+    ("erased_label", noisy_plane, "no noise"),
     ("erased_label", by_batch, "still changes nothing"),
     ("erased_label", label_alone, "same logit"),
     ("erased_label", detached, "no gradient"),

@@ -71,6 +71,14 @@ def only_first_batch(discriminator_step, generator_step, batches, latent_dim, nu
     return by_hand.training_loop(discriminator_step, generator_step, one, latent_dim, num_classes, min(seconds, 0.3))
 
 
+def all_batches_first(discriminator_step, generator_step, batches, *settings):
+    return by_hand.training_loop(discriminator_step, generator_step, list(batches), *settings)
+
+
+def in_minutes(*given):
+    return by_hand.training_loop(*given[:-1], seconds=given[-1] / 60)
+
+
 def all_d_first(discriminator_step, generator_step, batches, latent_dim, num_classes, seconds):
     end, losses = time.monotonic() + min(seconds, 0.3), []
     for real, labels in batches:
@@ -253,6 +261,18 @@ class OtherNames(BCEGenerator):
         return super().forward(noise, wanted)
 
 
+class KeepsWhatItJoined(BCEGenerator):
+    def forward(self, z, labels):
+        self.joined = torch.cat([z, self.label_embedding(labels)], 1)  # to be looked at later
+        return self.conv_blocks(self.projection(self.joined))
+
+
+class OneHot(BCEGenerator):
+    def forward(self, z, labels):
+        vector = F.one_hot(labels, 10).float() @ self.label_embedding.weight
+        return self.conv_blocks(self.projection(torch.cat([z.view(-1, 100), vector], 1)))
+
+
 def forward_with(change):
     """A generator that draws `change(self, z, vector)`."""
 
@@ -319,12 +339,16 @@ RIGHT = [
     ("generator_forward", LabelFirst),
     ("generator_forward", ByParts),
     ("generator_forward", OtherNames),
+    ("generator_forward", KeepsWhatItJoined),
+    ("generator_forward", OneHot),
 ]
 WRONG = [
     ("training_loop", loop(order="D"), "Only D learned"),
     ("training_loop", loop(order="GD"), "D's step comes first"),
     ("training_loop", loop(order=""), "No step was taken"),
     ("training_loop", all_d_first, "one step of D, then one of G"),
+    ("training_loop", all_batches_first, "may have no end"),
+    ("training_loop", in_minutes, "before the seconds were over"),
     ("training_loop", only_first_batch, "D saw"),
     ("training_loop", loop(ends=False), "when the seconds were over"),
     ("training_loop", too_early, "before the seconds were over"),
@@ -354,6 +378,7 @@ WRONG = [
     ("mended_batches", picked(drop=True), "smaller batch too"),
     ("mended_batches", picked(scale=lambda images: images.float() / 255), "in [-1, 1]"),
     ("mended_batches", picked(scale=lambda images: images), "in [-1, 1]"),
+    ("mended_batches", lambda *given: ((x, y.float()) for x, y in batches(*given)), "whole numbers"),
     ("mended_batches", sorts_in_place, "not in place"),
     ("mended_batches", lambda images, labels, n: batches(images, labels, 5), "batch_size images"),
     ("mended_batches", lambda images, labels, n: [to_unit(images)], "a pair"),
@@ -421,5 +446,7 @@ WRONG = [
     ("generator_forward", Switches, "leave that to those"),
     ("generator_forward", InPlace, "not in place"),
     ("generator_forward", nn.Identity, "as it is"),
+    ("generator_forward", OneHot(), "without ()"),
+    ("generator_forward", forward_with(lambda self, z, vector: draw(self, z, torch.zeros(len(z), 20))), "every label"),
 ]
 NOT_ATTEMPTED = [("generator_forward", Unfinished), ("generator_forward", forward_with(lambda *_: None))]

@@ -1,5 +1,7 @@
 """Notebook 02: InstanceNorm and BatchNorm, by hand."""
 
+from functools import partial
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -30,6 +32,14 @@ def norm_by_flattening(x):
     flat = x.flatten(2)
     moments = torch.var_mean(flat, dim=-1, unbiased=False, keepdim=True)
     return ((flat - moments[1]) * (moments[0] + 1e-5).rsqrt()).view_as(x)
+
+
+def eps_ignored(x, eps=1e-5):
+    return norm(x)
+
+
+def eps_outside(x, eps=1e-5):
+    return centred(x) / (x.std((2, 3), keepdim=True, correction=0) + eps)
 
 
 def norm_of_constants(x):
@@ -101,6 +111,11 @@ def without_gradient(*given):
         return batch_norm(*given)
 
 
+def detached_in_evaluation(*given):
+    out, *memory = batch_norm(*given)
+    return (out if given[3] else out.detach()), *memory
+
+
 def of_constants(x, mean, variance, eps):
     return divided(x, mean.detach(), variance.detach(), eps)
 
@@ -128,6 +143,8 @@ RIGHT = [
     ("instance_norm", lambda x: F.group_norm(x, x.shape[1])),
     ("instance_norm", lambda x: nn.InstanceNorm2d(x.shape[1])(x).half()),
     ("instance_norm", norm_by_loop),
+    ("instance_norm", partial(F.instance_norm, eps=1e-5)),
+    ("instance_norm", lambda x, eps=1e-5: F.layer_norm(x, x.shape[2:], eps=eps)),
     ("instance_norm", norm_by_flattening),
     ("batch_norm", batch_norm),
     ("batch_norm", with_other()),
@@ -156,6 +173,9 @@ WRONG = [
     ("instance_norm", lambda x: norm(x).numpy(force=True), "no gradient"),
     ("instance_norm", norm_of_constants, "depend on x"),
     ("instance_norm", norm_in_place, "not in place"),
+    ("instance_norm", eps_ignored, "another eps changes nothing"),
+    ("instance_norm", eps_outside, "under the root"),
+    ("instance_norm", lambda x, eps=1e-5: norm(x, eps**2), "but for eps"),
     ("batch_norm", with_other(used=lambda training, batch, memory: batch), "depends on its neighbours"),
     ("batch_norm", with_other(used=lambda training, batch, memory: memory), "those of the batch"),
     ("batch_norm", with_other(kept=always), "changes in evaluation"),
@@ -171,6 +191,7 @@ WRONG = [
     ("batch_norm", by_new_memory, "of the batch in training"),
     ("batch_norm", by_numpy, "no gradient"),
     ("batch_norm", without_gradient, "no gradient"),
+    ("batch_norm", detached_in_evaluation, "no gradient"),
     ("batch_norm", with_other(divided=of_constants), "depend on x"),
     ("batch_norm", in_place, "not in place"),
     ("batch_norm", lambda *given: batch_norm(*given)[0], "three things"),

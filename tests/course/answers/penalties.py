@@ -128,6 +128,30 @@ def freezes_g(generator, d, z, y, gamma):
     return r2(generator.requires_grad_(False), d, z, y, gamma)
 
 
+def eval_and_back(generator, d, z, y, gamma):
+    fake = generator.eval()(z, y).detach()
+    generator.train()
+    return r1(d, fake, y, gamma)
+
+
+def r2_of_frozen(generator, d, z, y, gamma):
+    generator.requires_grad_(False)
+    fake = generator(z, y)
+    generator.requires_grad_(True)
+    return r1(d, fake, y, gamma)
+
+
+KEPT = []
+
+
+def lazy_from_the_past(penalty, step, every):
+    """The penalty of the first time, again and again."""
+    if step % every:
+        return 0.0
+    KEPT.append(penalty())
+    return every * KEPT[0]
+
+
 def lazy(penalty, step, every):
     return every * penalty() if (step + 1) % every == 0 else 0.0
 
@@ -160,6 +184,7 @@ RIGHT = [
     ("r2", r2),
     ("r2", r2_without_graph_of_g),
     ("r2", with_fakes(r1_by_ones)),
+    ("r2", r2_of_frozen),
     ("r2", lambda generator, d, z, y, g: r1(d, generator(z, y), y, g)),  # which cuts off what it is given
     ("r2", with_fakes(r1_one_by_one)),
     ("r2", lambda generator, critic, z, y, g: r1_by_norms(critic, generator(z, y).data, y, g)),
@@ -210,6 +235,8 @@ WRONG = [
     ("r1", from_slope(lambda slope, g: g / 2 * slope.abs().sum(1).mean()), "absolute"),
     ("r1", from_slope(lambda slope, g: g / 2 * slope.square().sum(1)), "images is missing"),
     ("r1", from_slope(lambda slope, g: g / 2 * slope.square().sum(0).mean()), "all squares of one image"),
+    ("r1", lambda d, x, y, g: r1(d.eval(), x, y, g), "D was in training mode"),
+    ("r1", lambda d, x, y, g: d.zero_grad() or r1(d, x, y, g), "D's .grad is lost"),
     ("r1", of_the_mean, "N times too small"),
     ("r1", lambda d, x, y, g: r1(d, x, y.flip(0), g), "all squares of one image"),
     ("r1", lambda d, x, y, g: r1(d, torch.zeros_like(x), y, g), "all squares of one image"),
@@ -224,6 +251,10 @@ WRONG = [
     ("r2", as_given, "create_graph=True"),
     ("r2", g_learns_too, "so does G"),
     ("r2", with_fakes(from_slope(squares, create_graph=False)), "create_graph=True"),
+    ("r2", eval_and_back, "draw the fakes in it"),
+    ("r2", lambda generator, *rest: generator.zero_grad() or r2(generator, *rest), "G's .grad is lost"),
+    ("r2", lambda generator, d, z, y, g: d.zero_grad() or r2(generator, d, z, y, g), "D's .grad is lost"),
+    ("r2", lambda generator, d, z, y, g: r2(generator, d.eval(), z, y, g), "D was in training mode"),
     ("r2", with_fakes(of_the_mean), "N times too small"),
     ("r2", with_fakes(from_slope(lambda slope, g: g / 2 * slope.square().mean())), "Over the pixels"),
     ("r2", with_fakes(with_backward), "backward() adds"),
@@ -249,6 +280,8 @@ WRONG = [
         lambda penalty, step, every: None if (step + 1) % every else lazy(penalty, step, every),
         "returns nothing",
     ),
+    ("lazy", lambda penalty, step, every: every * penalty() if step % every == 0 else None, "returns nothing"),
+    ("lazy", lazy_from_the_past, "anew each time"),
     ("damping", {"lr": 0.2, "gamma": 0.0}, "from rest"),
     ("damping", {"lr": 0.2, "gamma": 0.7}, "from rest"),
     ("damping", {"lr": 1.0, "gamma": 3.0}, "from rest"),

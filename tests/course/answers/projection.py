@@ -118,6 +118,30 @@ class Unwritten(nn.Module):
         return ...
 
 
+class Bilinear(ProjectionHead):
+    def __init__(self, feature_dim, num_classes):
+        super().__init__(feature_dim, num_classes)
+        self.class_embedding = nn.Bilinear(num_classes, feature_dim, 1, bias=False)
+
+    def forward(self, features, labels):
+        chosen = F.one_hot(labels, self.class_embedding.in1_features).float()
+        return self.realness(features) + self.class_embedding(chosen, features).squeeze(1)
+
+
+class Sparse(ProjectionHead):
+    def __init__(self, feature_dim, num_classes):
+        super().__init__(feature_dim, num_classes)
+        self.class_embedding = nn.Embedding(num_classes, feature_dim, sparse=True)
+
+
+class Padded(ProjectionHead):
+    """Row 0 of the embedding learns nothing."""
+
+    def __init__(self, feature_dim, num_classes):
+        super().__init__(feature_dim, num_classes)
+        self.class_embedding = nn.Embedding(num_classes, feature_dim, padding_idx=0)
+
+
 def doubled_bias(self, f, y):
     return ProjectionHead.forward(self, f, y) + self.linear.bias
 
@@ -202,6 +226,8 @@ RIGHT = [
     ("projection_head", Columns),
     ("projection_head", OneByOne),
     ("projection_head", InDouble),
+    ("projection_head", Bilinear),
+    ("projection_head", Sparse),
     ("projection_head", lambda feature_dim, num_classes: ProjectionHead(feature_dim, num_classes)),
     ("hinge", hinge),
     ("hinge", lambda real, fake: [(1 - real).clamp(min=0).mean() + (1 + fake).clamp(min=0).mean(), (-fake).mean()]),
@@ -256,6 +282,7 @@ WRONG = [
     ("projection_head", NoBias, "with a bias"),
     ("projection_head", Frozen, "requires_grad on"),
     ("projection_head", Renormalised, "Only an optimizer"),
+    ("projection_head", Padded, "padding_idx"),
     ("projection_head", InAList, "nothing to learn"),
     ("projection_head", RealnessOnly, "embedding of the classes is missing"),
     ("projection_head", ForgotSuper, "raised AttributeError"),
@@ -308,6 +335,7 @@ WRONG = [
     ("pair_loss", lambda d, r, y, f, k: torch.relu(torch.cat([1 - d(r, y), 1 + d(f, k)])).mean() * 2, "as many"),
     ("pair_loss", lambda d, r, y, f, k: torch.relu(1 - d(r, y))[: len(f)].mean() + F.relu(1 + d(f, k)).mean(), "many"),
     ("pair_loss", lambda *pairs: pair_loss(*pairs).detach(), "no gradient"),
+    ("pair_loss", lambda d, *pairs: pair_loss(d.eval(), *pairs), "Leave the mode"),
     ("pair_loss", lambda *pairs: pair_loss(*pairs).item(), "no gradient"),
     ("pair_loss", lambda d, r, y, f, k: hinge_of_d(d(r, y), d(f, k).detach()), "not all of it reaches"),
     ("hinge_optimum", lambda p, q: torch.minimum(p, q).sum(), "Half of it"),

@@ -41,6 +41,15 @@ def sigma_before_v(W, v, turns=50):
     return size
 
 
+def by_backward(layer, x, turns=100):
+    for _ in range(turns):
+        x = (x / x.norm()).detach().requires_grad_()
+        y = layer(x) - layer(torch.zeros_like(x))
+        y.backward(y.detach())
+        x = x.grad
+    return y.norm().detach()
+
+
 def sigma_without_lengths(W, v, turns=50):
     for _ in range(turns):
         u = W @ v
@@ -269,6 +278,46 @@ def doubled(self, x):
     return SpectralLinear.forward(self, torch.cat([x, x]))
 
 
+def two_turns(self, x):
+    with torch.no_grad():
+        _, v = turned(self.weight, self.v)
+        u, v = turned(self.weight, v)
+        if self.training:
+            self.v.copy_(v)
+    return F.linear(x, self.weight / (u @ self.weight @ v), self.bias)
+
+
+class EverySecond(SpectralLinear):
+    calls = 0
+
+    def forward(self, x):
+        kept, self.calls = self.v.clone(), self.calls + 1
+        result = super().forward(x)
+        if self.calls % 2:
+            self.v = kept
+        return result
+
+
+class Divided(nn.Module):
+    """As a parametrisation, with a turn of its own."""
+
+    def __init__(self, in_features):
+        super().__init__()
+        self.register_buffer("v", F.normalize(torch.randn(in_features), dim=0))
+
+    def forward(self, weight):
+        with torch.no_grad():
+            u, v = turned(weight, self.v)
+            if self.training:
+                self.v.copy_(v)
+        return weight / (u @ weight @ v)
+
+
+def parametrised(in_features, out_features):
+    layer = nn.Linear(in_features, out_features)
+    return nn.utils.parametrize.register_parametrization(layer, "weight", Divided(in_features))
+
+
 class NotSaved(SpectralLinear):
     def __init__(self, in_features, out_features):
         super().__init__(in_features, out_features)
@@ -315,6 +364,7 @@ RIGHT = [
     ("spectral_layer", WithBothVectors),
     ("spectral_layer", FromTheOutputs),
     ("spectral_layer", Double),
+    ("spectral_layer", parametrised),
     ("spectral_layer", lambda out_features, in_features: SpectralLinear(in_features, out_features)),
 ]
 WRONG = [
@@ -346,6 +396,9 @@ WRONG = [
     ("stretch", lambda layer, x: 1.0, "length 1 in each turn"),
     ("stretch", lambda layer, x: float("nan"), "length 1 in each turn"),
     ("stretch", lambda layer, x: layer(x), "one number"),
+    ("stretch", by_backward, "backward() adds"),
+    ("stretch", lambda layer, x: stretch(layer.eval(), x), "as they are"),
+    ("stretch", lambda layer, x: stretch(layer.requires_grad_(False), x), "as they are"),
     ("stretch", without_bias, "changes what it is given"),
     ("stretch", bias_taken, "changes what it is given"),
     ("spectral_layer", spectral(without_division), "not divided at all"),
@@ -354,6 +407,8 @@ WRONG = [
     ("spectral_layer", spectral(many_turns), "at the first call"),
     ("spectral_layer", spectral(by_frobenius), "the same at all calls"),
     ("spectral_layer", spectral(same_start), "the same at all calls"),
+    ("spectral_layer", spectral(two_turns), "here there are 2"),
+    ("spectral_layer", EverySecond, "One turn of power iteration a call"),
     ("spectral_layer", spectral(random_start), "worse between two calls"),
     ("spectral_layer", spectral(random_start_of_ten), "worse between two calls"),
     ("spectral_layer", spectral(detached_sigma), "σ = uᵀ W v moves"),

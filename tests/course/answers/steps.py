@@ -285,6 +285,30 @@ def g_of_old_d(generator, discriminator, optimizer_g, optimizer_d, real, labels,
     return loss_d, loss_g
 
 
+def clears_at_the_start(generator, discriminator, optimizer_g, optimizer_d, real, labels, z, fake_labels):
+    optimizer_g.zero_grad()
+    optimizer_d.zero_grad()
+    return clears()(generator, discriminator, optimizer_g, optimizer_d, real, labels, z, fake_labels)
+
+
+def clears(d=False, g=False):
+    def step(generator, discriminator, optimizer_g, optimizer_d, real, labels, z, fake_labels):
+        fake = generator(z, fake_labels)
+        loss_d = bce_d(discriminator(real, labels), discriminator(fake.detach(), fake_labels))
+        if d:
+            optimizer_d.zero_grad()
+        loss_d.backward()
+        optimizer_d.step()
+        loss_g = bce_g(discriminator(fake, fake_labels))
+        if g:
+            optimizer_g.zero_grad()
+        loss_g.backward()
+        optimizer_g.step()
+        return loss_d, loss_g
+
+    return step
+
+
 def never_clears(generator, discriminator, optimizer_g, optimizer_d, real, labels, z, fake_labels):
     loss_d = d_step(clear=False)(generator, discriminator, optimizer_d, real, labels, z, fake_labels)
     return loss_d, g_step()(generator, discriminator, optimizer_g, z, fake_labels)
@@ -325,7 +349,7 @@ RIGHT = [
     ("generator_step", g_frozen_d),
     ("mended_step", mended),
     ("mended_step", mended_by_clearing),
-    ("mended_step", mended_in_two),
+    ("mended_step", clears_at_the_start),
     ("mended_step", mended_inputs),
 ]
 WRONG = [
@@ -374,13 +398,17 @@ WRONG = [
     ("generator_step", g_half, "line by line"),
     ("generator_step", in_eval(0, by_hand.generator_step), "generator was in eval()"),
     ("generator_step", in_eval(1, by_hand.generator_step), "discriminator was in eval()"),
+    ("mended_step", mended_in_two, "draw them once"),
+    ("mended_step", clears(g=True), "Here those of D"),
+    ("mended_step", clears(d=True), "Here those of G"),
+    ("mended_step", clears(), "Here those of both"),
     ("mended_step", broken.careless_step, "As it was given"),
     ("mended_step", mended_too_much, "G no longer moves"),
     ("mended_step", mended_backwards, "D is to move first"),
     ("mended_step", mended_backwards_as_taken, "line by line"),
     ("mended_step", g_of_old_d, "ask the new D"),
     ("mended_step", simultaneous, "ask the new D"),
-    ("mended_step", never_clears, "line by line"),
+    ("mended_step", never_clears, "Here those of D"),
     ("mended_step", only_one, "2 losses"),
     ("mended_step", only_d, "G no longer moves"),
     ("mended_step", lambda *given: mended(*given)[::-1], "exchanged"),
