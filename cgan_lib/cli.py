@@ -18,6 +18,7 @@ from cgan_lib.errors import UserError, printable, unknown
 from cgan_lib.version import __version__
 
 COMMANDS = {
+    "data": "Give a folder of pictures a name, and say what is in it.",
     "train": "Train a recipe, or go on with its run.",
     "recipes": "The recipes, as a table.",
     "info": "Both networks of a recipe, layer by layer.",

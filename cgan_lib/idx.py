@@ -78,7 +78,7 @@ def _parse(file: IO[bytes], ndim: int, most: int) -> Tensor:
 def _files(source: "type[MNIST]", name: str) -> dict[str, Path]:
     """The four files: their names at the source → where each of them is."""
     names = [Path(url).stem for url, _ in source.resources]
-    chosen = _chosen_root()
+    chosen = chosen_root()
     if chosen:
         found = _search(chosen, source.__name__, names)
         if len(found) == len(names):
@@ -97,11 +97,11 @@ def _files(source: "type[MNIST]", name: str) -> dict[str, Path]:
 def is_here(source: "type[MNIST]") -> bool:
     """Whether the four files lie where `read_part` looks before it downloads them."""
     names = [Path(url).stem for url, _ in source.resources]
-    roots = filter(None, (_chosen_root(), home() / "data"))
+    roots = filter(None, (chosen_root(), home() / "data"))
     return any(len(_search(root, source.__name__, names)) == len(names) for root in roots)
 
 
-def _chosen_root() -> Path | None:
+def chosen_root() -> Path | None:
     """`$CGAN_DATA`, if it is set; `UserError` when it is no folder."""
     if not (chosen := os.environ.get("CGAN_DATA")):
         return None

@@ -1,9 +1,11 @@
 """A recipe: everything that defines a run, as one frozen dataclass; and profiles, which say how long it takes."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, asdict, fields
 from dataclasses import replace as dataclass_replace
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import torch
@@ -14,8 +16,8 @@ from pydantic_core import ErrorDetails
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from cgan_lib.data import DATASETS
-from cgan_lib.errors import UserError, unknown
+from cgan_lib.augment import check_augment
+from cgan_lib.errors import UserError, shown, unknown
 from cgan_lib.losses import LOSSES
 from cgan_lib.models import MODELS, Family
 from cgan_lib.models.layers import ConditionalGenerator
@@ -54,6 +56,19 @@ def _folder_name(name: str) -> str:
     return check_name("name", name)
 
 
+def _dataset_name(name: str) -> str:
+    """`name` itself: whether there are such data is asked when they are loaded, since a run may come from elsewhere."""
+    if not isinstance(name, (str, Path)) or not str(name).strip():
+        raise UserError(f"dataset={shown(name)} must be a name, such as mnist, or a path, in quotes.")
+    return str(name)
+
+
+def _flag(value: bool) -> bool:
+    if not isinstance(value, bool):
+        raise UserError(f"balanced={shown(value)} must be True or False.")
+    return value
+
+
 @dataclass(frozen=True, config=ConfigDict(strict=True, allow_inf_nan=False, extra="forbid"))
 class Recipe:
     """Everything that defines a run. Make variants with `recipe.replace(lr=1e-3)`; `UserError` for a bad value."""
@@ -63,8 +78,8 @@ class Recipe:
     model: Annotated[str, one_of("model", MODELS)]
     """the two networks: a name in cgan_lib.models.MODELS"""
     _: KW_ONLY
-    dataset: Annotated[str, one_of("data set", DATASETS)] = "mnist"
-    """mnist, fashion_mnist, kmnist or digits"""
+    dataset: Annotated[str, BeforeValidator(_dataset_name)] = "mnist"
+    """a name that `load_data` knows, such as mnist or cifar10, or the path of a folder with a folder for each class"""
     image_size: Annotated[int, MORE_THAN_0] = 28
     """height and width in pixels; data are resized to it"""
     latent_dim: Annotated[int, MORE_THAN_0] = 100
@@ -103,6 +118,10 @@ class Recipe:
     """decay of the averaged generator, which makes the samples; 0: no average"""
     grow_every: Annotated[int, AT_LEAST_0] = 0
     """steps at each image size while a growing model grows; 0: whole from the start"""
+    augment: Annotated[str, BeforeValidator(check_augment)] = ""
+    """what the discriminator's view is changed by, for small data sets: translation, colour, cutout, joined by +"""
+    balanced: Annotated[bool, BeforeValidator(_flag)] = False
+    """each class is seen equally often, however rare; default: as often as it occurs"""
     precision: Annotated[Precision, one_of("precision", get_args(Precision))] = "auto"
     """auto: bf16 where the hardware does it natively, fp16 with loss scaling on older GPUs, else fp32"""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -164,10 +183,13 @@ class Recipe:
         full = self.epochs * (num_images // self.batch_size)
         return {"ci": CI_STEPS, "demo": self.demo_steps, "full": full}[check_profile(profile)]
 
-    def build(self, num_classes: int = 10, channels: int = 1) -> tuple[ConditionalGenerator, nn.Module]:
+    def build(
+        self, num_classes: int = 10, channels: int = 1, attributes: Sequence[int] = ()
+    ) -> tuple[ConditionalGenerator, nn.Module]:
         """The generator and the discriminator, with random weights from `seed`, on the CPU."""
         family = MODELS[self.model]
-        shape = dict(num_classes=num_classes, channels=channels, image_size=self.image_size)
+        shape: dict[str, Any] = dict(num_classes=num_classes, channels=channels, image_size=self.image_size)
+        shape |= {"attributes": attributes} if attributes else {}
         chosen = {name: value for name in family.options if (value := getattr(self, name)) is not None}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)

@@ -5,6 +5,7 @@ The two differ in nothing but the settings beside each other below; what is not 
 
 from typing import Any
 
+from cgan_lib.data import check_dataset
 from cgan_lib.errors import unknown
 from cgan_lib.recipe import (
     CI_STEPS,
@@ -115,4 +116,6 @@ def get_recipe(name: str, **changes: Any) -> Recipe:
     """A named recipe, with some fields changed; `UserError` suggests the nearest name."""
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
+    if isinstance(dataset := changes.get("dataset"), str):
+        check_dataset(dataset)
     return RECIPES[name].replace(**changes)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cgan_lib.attributes import join_labels
 from cgan_lib.data import ImageData, check_classes, to_uint8
 from cgan_lib.errors import UserError, shown
 from cgan_lib.files import first_line
@@ -93,7 +94,7 @@ def generate(
     config = generator_config(generator)
     if not isinstance(batch_size, int) or batch_size < 1:
         raise UserError(f"batch_size {shown(batch_size, 30)} must be a whole number from 1 on.")
-    labels = check_labels(labels, config["num_classes"])
+    labels = check_labels(labels, config["num_classes"], config.get("attributes", ()))
     z = (
         _check_latents(z, len(labels), config["latent_dim"])
         if z is not None
@@ -120,7 +121,7 @@ def _pixels(images: Tensor) -> Tensor:
     return to_uint8(images).cpu()
 
 
-def generator_config(generator: nn.Module) -> dict[str, int]:
+def generator_config(generator: nn.Module) -> dict[str, Any]:
     """The `config` of a generator: latent_dim, num_classes and more; `UserError` for a network without one."""
     if isinstance(generator, (str, Path)):
         raise UserError(f"{shown(generator)} names a generator: hand on load_generator({shown(str(generator))}).")
@@ -169,14 +170,20 @@ def _as_tensor(values: Any) -> Tensor:
     return tensor.to_dense()
 
 
-def check_labels(labels: Sequence[int] | Tensor, num_classes: int) -> Tensor:
-    """`labels` as int64 (N,), or class weights as float (N, num_classes); `UserError` unless they are all right."""
+def check_labels(labels: Sequence[int] | Tensor, num_classes: int, attributes: Sequence[int] = ()) -> Tensor:
+    """`labels` as int64 (N,), or class weights as float (N, num_classes); `UserError` unless they are all right.
+
+    With `attributes`, the sizes of several that make a class, labels may be a row of these each, too: (N, A).
+    """
     try:
         labels = _as_tensor(labels)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"labels must be a list of classes such as [7, 7, 3], got {shown(labels)}.") from error
     if labels.ndim == 2 and labels.is_floating_point() and len(labels):
         return _check_weights(labels, num_classes)
+    if attributes and labels.ndim == 2 and labels.shape[1] == len(attributes) and len(labels):
+        columns = [check_labels(column, size) for column, size in zip(labels.unbind(1), attributes, strict=True)]
+        return join_labels(torch.stack(columns, 1), attributes)
     if labels.ndim == 2 and labels.shape[1] == num_classes and len(labels):
         raise UserError(
             f"labels of shape {tuple(labels.shape)} look one-hot: give classes, labels.argmax(1), or class weights, "
@@ -213,16 +220,19 @@ def grid_inputs(num_classes: int, latent_dim: int, seed: int = 0) -> tuple[Tenso
 def real_grid(data: ImageData, seed: int = 0) -> Tensor:
     """Real images in the layout of a sample grid, ten of each class: uint8 (num_classes·10, C, H, W).
 
-    A class with fewer shows them again; `UserError` for one with none.
+    A class with fewer shows them again, a combination of attributes with none stays black; `UserError` for another
+    class with none.
     """
     check_classes(data)
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).to(data.labels.device)
     shuffled = data.labels[order]
-    rows = []
+    rows: list[Tensor] = []
+    nothing = torch.zeros(GRID_COLUMNS, *data.images.shape[1:], dtype=torch.uint8)
     for label in range(data.num_classes):
-        members = order[shuffled == label]
-        rows.append(members[torch.arange(GRID_COLUMNS, device=members.device) % len(members)])  # again, if too few
-    return data.images[torch.cat(rows)].cpu()
+        members = order[shuffled == label].cpu()
+        again = torch.arange(GRID_COLUMNS) % max(1, len(members))  # if there are too few
+        rows.append(data.images[members[again]].cpu() if len(members) else nothing)
+    return torch.cat(rows)
 
 
 def tile(images: Tensor, columns: int = GRID_COLUMNS) -> Tensor:

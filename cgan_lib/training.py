@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+from cgan_lib.augment import augment
 from cgan_lib.data import ImageData, batches
 from cgan_lib.errors import UserError, unknown
 from cgan_lib.losses import LOSSES
@@ -64,8 +65,9 @@ class Trainer:
         self.precision = pick_precision(recipe.precision, self.device)
         self.data = data.to(self.device)
         self.step = 0
-        generator, discriminator = recipe.build(data.num_classes, data.channels)
-        generator.dataset, generator.class_names = data.name, data.class_names
+        generator, discriminator = recipe.build(data.num_classes, data.channels, data.attribute_sizes)
+        generator.draws(data.name, data.class_names, data.attributes)
+        self.classes = self.data.labels.unique()  # of which there are images: a red 7 may be kept back
         self.generator = generator.to(self.device).to(memory_format=_best_memory_format(generator))
         self.discriminator = discriminator.to(self.device).to(memory_format=_best_memory_format(discriminator))
         self.growing = [network for network in (generator, discriminator) if isinstance(network, Growing)]
@@ -95,7 +97,8 @@ class Trainer:
         """
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            for real, labels in batches(self.data, self.recipe.batch_size, self.recipe.seed, start=self.step):
+            recipe = self.recipe
+            for real, labels in batches(self.data, recipe.batch_size, recipe.seed, self.step, recipe.balanced):
                 if self.step >= until:
                     break
                 measure = (self.step + 1) % self.recipe.log_every == 0 or self.step + 1 == until
@@ -109,7 +112,7 @@ class Trainer:
         self._prepare()
         g_moves = (self.step + 1) % self.recipe.n_dis == 0
         z = torch.randn(len(real), self.recipe.latent_dim, device=self.device)
-        random_labels = torch.randint(self.data.num_classes, (len(real),), device=self.device)
+        random_labels = self.classes[torch.randint(len(self.classes), (len(real),), device=self.device)]
         fake_labels = labels if self.loss.paired else random_labels
         with self._autocast(), torch.set_grad_enabled(g_moves):
             fake = self.generator(z, fake_labels)  # one forward pass serves both networks
@@ -125,6 +128,7 @@ class Trainer:
         self, real: Tensor, labels: Tensor, fake: Tensor, fake_labels: Tensor, measure: bool = False
     ) -> dict[str, Tensor]:
         """Move the discriminator towards telling `real` from `fake`; no gradient reaches the generator."""
+        real, fake = (augment(images, self.recipe.augment) for images in (real, fake))
         with self._autocast():
             real_logits = self.discriminator(real, labels)
             fake_logits = self.discriminator(fake, fake_labels)
@@ -139,9 +143,9 @@ class Trainer:
     def g_step(self, fake: Tensor, fake_labels: Tensor, real: Tensor, measure: bool = False) -> dict[str, Tensor]:
         """Move the generator towards images that the discriminator takes for real; `fake` carries its graph."""
         with self._autocast():
-            logits = [self.discriminator(fake, fake_labels)]
+            logits = [self.discriminator(augment(fake, self.recipe.augment), fake_labels)]
             if self.loss.relative:  # then the reals of the batch have the labels of the fakes
-                logits.append(self.discriminator(real, fake_labels).detach())
+                logits.append(self.discriminator(augment(real, self.recipe.augment), fake_labels).detach())
         loss = self.loss.g(*(part.float() for part in logits))
         self._descend(loss, self.parameters_g, self.optimizer_g)
         return {"loss/G": loss.detach(), "gradient_norm/G": _gradient_norm(self.parameters_g)} if measure else {}

@@ -325,7 +325,7 @@ def test_data_are_equal_when_all_is_and_are_named_by_their_labels_and_pixels():
 
 def test_resized_data_are_named_the_same_on_a_processor_that_rounds_otherwise(monkeypatch):
     here = image_data().resized(16)
-    monkeypatch.setattr("cgan_lib.data.resize", lambda images, size: resize(images, size) ^ 1)
+    monkeypatch.setattr("cgan_lib.data.images.resize", lambda images, size: resize(images, size) ^ 1)
     there = image_data().resized(16)
     assert not torch.equal(there.images, here.images)
     assert there.fingerprint == there.to("cpu").fingerprint == here.fingerprint

@@ -8,7 +8,8 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from cgan_lib import UserError, generate, load_generator
 from cgan_lib.models import MODELS
-from cgan_lib.models.layers import LabelPlane, check_image, downsample, upsample
+from cgan_lib.models.labels import LabelPlane
+from cgan_lib.models.layers import check_image, downsample, upsample
 from cgan_lib.models.limits import halvings, quarter
 from cgan_lib.models.projection import ProjectionHead, Residual
 

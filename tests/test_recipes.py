@@ -12,7 +12,7 @@ from cgan_lib import RECIPES, Recipe, UserError, get_recipe, train
 from cgan_lib.models import MODELS
 from cgan_lib.recipes import CI_STEPS, QUICK_SAMPLES, check_profile, current_profile
 
-NAMES = {"name", "model", "dataset", "loss", "precision"}
+NAMES = {"augment", "balanced", "name", "model", "dataset", "loss", "precision"}
 FROM_1 = {
     *("image_size", "latent_dim", "embed_dim", "base_channels", "base_channels_d", "feature_dim", "penalty_every"),
     *("batch_size", "n_dis", "epochs", "demo_steps", "log_every", "grid_every", "save_every"),
@@ -103,11 +103,14 @@ def test_names_that_are_no_folder_are_refused(recipe, value):
     ("change", "message"),
     [
         (dict(model="spatal"), r"unknown model 'spatal': did you mean 'spatial'\?"),
-        (dict(dataset="fashion-mnist"), r"unknown data set 'fashion-mnist': did you mean 'fashion_mnist'\?"),
+        (dict(balanced=1), r"balanced=1 must be True or False"),
+        (dict(augment="cutuot"), r"unknown augmentation 'cutuot': did you mean 'cutout'\?"),
+        (dict(dataset=7), r"dataset=7 must be a name, such as mnist, or a path"),
+        (dict(dataset=" "), r"dataset=' ' must be a name"),
         (dict(loss="relativist"), r"unknown loss 'relativist': did you mean 'relativistic'\?"),
         (dict(precision="bf61"), r"unknown precision 'bf61': did you mean 'bf16'\?"),
         (dict(batchsize=8), r"unknown field of a recipe 'batchsize': did you mean 'batch_size'\?"),
-        (dict(zzz=8), r"unknown field of a recipe 'zzz': There are: base_channels, .*steps\."),
+        (dict(zzz=8), r"unknown field of a recipe 'zzz': There are: augment, .*steps\."),
         (dict(model=None), "unknown model None"),
         (dict(model=["bce"]), r"unknown model \['bce'\]"),
     ],
@@ -127,6 +130,7 @@ def test_a_recipe_without_networks_is_none():
     ("ask", "message"),
     [
         (lambda: get_recipe("droput"), r"unknown recipe 'droput': did you mean 'dropout'\?"),
+        (lambda: get_recipe("bce", dataset="fashion-mnist"), r"'fashion-mnist': did you mean 'fashion_mnist'\?"),
         (lambda: check_profile("dem"), r"unknown profile 'dem': did you mean 'demo'\?"),
     ],
 )
@@ -252,7 +256,7 @@ def test_profiles_change_nothing_but_the_number_of_steps(tiny, monkeypatch):
 
 LENGTH = {"steps", "demo_steps", "epochs", "log_every", "grid_every", "save_every"}
 OTHER = dict(name="other", model="spatial", dataset="mnist", loss="minimax", precision="fp32")
-OTHER |= dict(lr_d=0.1, steps=1, feature_dim=64, penalty_weight=0.1)
+OTHER |= dict(augment="colour", balanced=True, lr_d=0.1, steps=1, feature_dim=64, penalty_weight=0.1)
 
 
 @pytest.mark.parametrize("field", [f.name for f in fields(Recipe)])

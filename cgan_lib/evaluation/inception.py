@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from cgan_lib.data import load_data
 from cgan_lib.errors import UserError
-from cgan_lib.evaluation.samples import check_measurable, dataset_of, generate_like
+from cgan_lib.evaluation.classifier import load_for_reading
+from cgan_lib.evaluation.samples import check_measurable, dataset_of, generate_like, image_size_of
 from cgan_lib.files import first_line
 from cgan_lib.models.layers import ConditionalGenerator
 
@@ -29,7 +29,8 @@ def inception_fid(
     About 0.1 s an image on a 2-core CPU: a matter of hours there, of minutes on a GPU. `feature`: 64, 192, 768 or
     2048; papers use 2048.
     """
-    test = load_data(dataset_of(generator, dataset), train=False)
+    name = dataset_of(generator, dataset)
+    test = load_for_reading(name, image_size_of(generator), train=False)
     check_measurable(generator, test, count)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     metric = _metric(feature).to(device)

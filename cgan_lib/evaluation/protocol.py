@@ -26,7 +26,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cgan_lib.data import ImageData, load_data
+from cgan_lib.attributes import split_labels
+from cgan_lib.data import MADE, ImageData, load_data
 from cgan_lib.errors import UserError, shown
 from cgan_lib.evaluation.classifier import (
     SIZE,
@@ -34,8 +35,10 @@ from cgan_lib.evaluation.classifier import (
     accuracy,
     classifier_file,
     fingerprint,
+    load_for_reading,
     open_classifier,
     read,
+    reading_size,
     train_classifier,
 )
 from cgan_lib.evaluation.metrics import fid, inception_score, kid, neighbourhoods, spread
@@ -46,7 +49,9 @@ from cgan_lib.evaluation.samples import (
     dataset_of,
     enough,
     generate_like,
+    image_size_of,
     in_proportion,
+    side_of,
     warn_of_few,
 )
 from cgan_lib.evaluation.scores import Scores, mean_over_seeds
@@ -78,7 +83,7 @@ def evaluate(
     seeds = SEEDS[current_profile()] if seeds is None else seeds
     if not isinstance(seeds, Integral) or not 1 <= seeds <= MOST_SEEDS:
         raise UserError(f"seeds {shown(seeds, 30)} must be at least 1 and at most {MOST_SEEDS}, a whole number.")
-    training, test = _both_parts(dataset_of(generator, dataset))
+    training, test = _both_parts(dataset_of(generator, dataset), image_size_of(generator))
     count = enough(SAMPLES[current_profile()], test.num_classes) if count is None else count
     check_measurable(generator, test, count)
     fakes = {number: generate_like(generator, test, count, number) for number in range(seed, seed + seeds)}
@@ -86,7 +91,8 @@ def evaluate(
     task.warn(fakes[seed])
     scores = [_measure(images, task.reference()) for images in fakes.values()]
     if gan_train:
-        learned = [learned_from(images, task.tested(), number) for number, images in fakes.items()]
+        size, tested = reading_size(training), task.tested()
+        learned = [learned_from(images, tested, number, size) for number, images in fakes.items()]
         scores = [replace(one, gan_train=percent) for one, percent in zip(scores, learned, strict=True)]
     return mean_over_seeds(scores, task.real_scores(gan_train))
 
@@ -97,7 +103,7 @@ def evaluate_images(images: Tensor, labels: Tensor, dataset: str = "mnist") -> S
     Their labels are taken as they are: give them in the proportions of the real ones. `UserError` for another number
     of labels or channels, or when a class has fewer than two images.
     """
-    training, test = _both_parts(dataset)
+    training, test = _both_parts(dataset, side_of(images))
     labels = check_labels(labels, test.num_classes).cpu()
     if labels.ndim != 1:
         raise UserError("labels must be a list of classes such as [7, 7, 3], not class weights.")
@@ -116,10 +122,12 @@ def quick_scores(generator: ConditionalGenerator, dataset: str, count: int, seed
 
     They compare with real *training* images, so that a generator chosen by them was not chosen on the test images.
     """
-    training = load_data(dataset)
+    complete = load_for_reading(dataset, image_size_of(generator))
+    # What is kept back from training chooses no generator
+    training = load_data(dataset, image_size=complete.image_size) if dataset in MADE else complete
     check_measurable(generator, training, count)
     fakes = generate_like(generator, training, count, seed)
-    reference = _Task(training, training, count, fakes.image_size, _device(generator)).reference()
+    reference = _Task(complete, training, count, fakes.image_size, _device(generator)).reference()
     features, logits = read(reference.classifier, fakes.images)
     near = neighbourhoods(reference.features, features)
     return {
@@ -138,25 +146,26 @@ def real_scores(
 
     `image_size` is that of the fakes which the row is for.
     """
-    training, test = _both_parts(dataset)
+    training, test = _both_parts(dataset, image_size)
     count = enough(SAMPLES[current_profile()], test.num_classes) if count is None else count
     check_count(count, test.num_classes)
     return _Task(training, test, count, image_size, "cpu").real_scores(gan_train)
 
 
-def learned_from(fakes: ImageData, test: ImageData, seed: int = 1) -> float:
+def learned_from(fakes: ImageData, test: ImageData, seed: int = 1, size: int = SIZE) -> float:
     """GAN-train: percent of `test` that a fresh classifier reads right after training on the images `fakes` alone.
 
-    Every sixth image is held out; the epoch that reads most of those right is the one that is tested.
+    Every sixth image is held out; the epoch that reads most of those right is the one that is tested. It reads at
+    `size` pixels.
     """
     held_out = torch.arange(len(fakes)) % HELD_OUT == 0
-    return accuracy(train_classifier(fakes.take(~held_out), seed, fakes.take(held_out)), test)
+    return accuracy(train_classifier(fakes.take(~held_out), seed, fakes.take(held_out), size), test)
 
 
-def _both_parts(dataset: str) -> tuple[ImageData, ImageData]:
+def _both_parts(dataset: str, image_size: int) -> tuple[ImageData, ImageData]:
     """The training and the test images; both of the embedded digits where these stand in for MNIST."""
-    training = load_data(dataset)
-    return training, load_data(training.name, train=False)
+    training = load_for_reading(dataset, image_size)
+    return training, load_for_reading(training.name, image_size, train=False)
 
 
 def _device(generator: ConditionalGenerator) -> str:
@@ -172,6 +181,7 @@ class _Reference:
     real: ImageData
     features: Tensor
     classifier: Classifier
+    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -207,12 +217,15 @@ class _Task:
 @lru_cache(maxsize=4)
 def _reference(real: ImageData, classifier: Path, device: str) -> _Reference:
     network = open_classifier(classifier).to(device)
-    return _Reference(real, read(network, real.images)[0], network)
+    features, logits = read(network, real.images)
+    right = 100 * (logits.argmax(1).cpu() == real.labels).double().mean().item()
+    return _Reference(real, features, network, right)
 
 
 @lru_cache(maxsize=8)
 def _real_scores(real: ImageData, reference: _Reference, tested: ImageData | None) -> Scores:
-    return replace(_measure(real, reference), gan_train=learned_from(real, tested) if tested else None)
+    gan_train = learned_from(real, tested, size=reference.classifier.size) if tested else None
+    return replace(_measure(real, reference), gan_train=gan_train)
 
 
 def _measure(images: ImageData, reference: _Reference) -> Scores:
@@ -233,6 +246,7 @@ def _measure(images: ImageData, reference: _Reference) -> Scores:
         real_count=len(reference.real),
         seeds=1,
         classifier=fingerprint(reference.classifier),
+        classifier_accuracy=reference.accuracy,
         fid=fid(reference.features, features),
         kid=kid(reference.features, features),
         inception_score=inception_score(logits),
@@ -248,7 +262,15 @@ def _measure(images: ImageData, reference: _Reference) -> Scores:
         fid_by_class=tuple(_class_fid(real_of[label], features[labels == label]) for label in classes),
         diversity_by_class=tuple(diversity.tolist()),
         confusion=tuple(map(tuple, confusion.tolist())),
+        as_requested_by_attribute=_by_attribute(reference.real, labels, predicted),
     )
+
+
+def _by_attribute(real: ImageData, labels: Tensor, predicted: Tensor) -> dict[str, float]:
+    if not real.attributes:
+        return {}
+    right = split_labels(labels, real.attribute_sizes) == split_labels(predicted, real.attribute_sizes)  # (N, A)
+    return dict(zip(real.attributes, (100 * right.double().mean(0)).tolist(), strict=True))
 
 
 def _least(values: Tensor) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cgan_lib.data import DATASETS, ImageData
+from cgan_lib.data import DATASETS, ImageData, is_known
 from cgan_lib.errors import UserError, shown
 from cgan_lib.evaluation.metrics import NEIGHBOURS
 from cgan_lib.models.layers import ConditionalGenerator
@@ -44,10 +44,10 @@ def _evenly(length: int, count: int) -> Tensor:
 def dataset_of(generator: ConditionalGenerator, dataset: str | None) -> str:
     """The data set to measure against: the one named, else the one that the generator was trained on, else mnist."""
     known = dataset or getattr(generator, "dataset", "") or "mnist"
-    if dataset is None and known not in DATASETS:
+    if dataset is None and not is_known(known):
         raise UserError(
             f"the generator was trained on {shown(known)}, which is none of the data sets here: name one to measure it "
-            f"against ({', '.join(DATASETS)}), or add it to DATASETS."
+            f"against ({', '.join(DATASETS)}, …), or the folder of its pictures."
         )
     return known
 
@@ -100,6 +100,17 @@ def check_images(images: Tensor, channels: int, count: int | None = None) -> Ten
             f"images must be uint8 of shape {expected}{for_labels}, got {images.dtype} of shape {tuple(images.shape)}."
         )
     return images.cpu()
+
+
+def image_size_of(generator: ConditionalGenerator) -> int:
+    """The side in pixels of what it draws; that of built-in sets for a network of one's own that does not say so."""
+    return generator_config(generator).get("image_size", 28)
+
+
+def side_of(images: Any) -> int:
+    """The side in pixels of what should be images; 1 for what is none, which `check_images` refuses."""
+    shape: tuple[int, ...] = tuple(getattr(images, "shape", ()))
+    return int(shape[-1]) if len(shape) == 4 and shape[-1] > 0 else 1
 
 
 def _as_tensor(images: Any) -> Tensor:

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+TRUSTED = 90.0  # percent: a classifier that reads fewer real images right is a poor judge of others
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -26,6 +28,8 @@ class Scores:
     """independent sets of latents; the scores are means over them"""
     classifier: str
     """fingerprint of the classifier: compare scores of the same one only"""
+    classifier_accuracy: float
+    """percent of those real test images that it reads right: what it says of fakes is no better"""
     fid: float
     """↓ distance between Gaussians fitted to the features of fakes and of real images"""
     kid: float
@@ -57,6 +61,8 @@ class Scores:
     gan_train: float | None = None
     """↑ GAN-train (Shmelkov et al. 2018): percent of all real test images read right by a classifier that has learned
     from the `count` fakes alone (five sixths to train on, one to choose the epoch); None when it was not asked for"""
+    as_requested_by_attribute: dict[str, float] = field(default_factory=dict)
+    """GAN-test of each attribute by itself, where a class is made of several: percent read as asked for in this one"""
     deviation: dict[str, float] = field(default_factory=dict)
     """standard deviation of each score over the seeds; empty for one seed"""
     real: "Scores | None" = None
@@ -77,12 +83,28 @@ class Scores:
             if mine is not None:
                 over_seeds = form.format(self.deviation[name]) if name in self.deviation else ""
                 rows.append((title, form.format(mine), "–" if theirs is None else form.format(theirs), over_seeds))
+            if name == "as_requested":
+                rows += self._of_attributes()
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
         times = f" × {self.seeds} seeds" if self.seeds > 1 else ""
         fewer = f" (real: {self.real.count:,} training images)" if self.real and self.real.count != self.count else ""
         compared = f"{self.count:,} images{times}{fewer} beside {self.real_count:,} test images of {self.dataset}"
-        return "\n".join([*lines, f"{compared}; classifier {self.classifier}"])
+        reader = f"classifier {self.classifier} reads {self.classifier_accuracy:.1f}% of those right"
+        return "\n".join([*lines, f"{compared}; {reader}", *self._doubts()])
+
+    def _of_attributes(self) -> list[tuple[str, str, str, str]]:
+        real = self.real.as_requested_by_attribute if self.real else {}
+        return [
+            (f"  {name}", f"{mine:.2f}%", f"{real[name]:.2f}%" if name in real else "–", "")
+            for name, mine in self.as_requested_by_attribute.items()
+        ]
+
+    def _doubts(self) -> list[str]:
+        """What to think of scores that rest on a classifier that often errs."""
+        if self.classifier_accuracy >= TRUSTED:
+            return []
+        return [f"Below {TRUSTED:.0f}% GAN-test says little, and the other scores less than they seem to."]
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain numbers, lists and dicts, for JSON; None for NaN, which JSON does not know."""
@@ -124,8 +146,10 @@ def mean_over_seeds(scores: Sequence[Scores], real: Scores) -> Scores:
             values[name] = tuple(map(tuple, torch.tensor(of_each_seed).sum(0).tolist()))
         elif isinstance(of_each_seed[0], tuple):
             values[name] = tuple(torch.tensor(of_each_seed, dtype=torch.float64).mean(0).tolist())
+        elif name == "as_requested_by_attribute":
+            values[name] = {key: fmean(each[key] for each in of_each_seed) for key in of_each_seed[0]}
         elif isinstance(of_each_seed[0], float):
             values[name] = fmean(of_each_seed)
-            if len(scores) > 1:
+            if len(scores) > 1 and name in ROWS:
                 deviation[name] = stdev(of_each_seed)
     return replace(scores[0], **values, deviation=deviation)

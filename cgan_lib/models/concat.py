@@ -4,20 +4,22 @@ All generators: `z` (N, latent_dim) and `labels` (N,) → images (N, C, H, W) in
 All discriminators: images `x` (N, C, H, W) and `labels` (N,) → logits (N,). The sigmoid belongs to the loss.
 """
 
+from collections.abc import Sequence
 from math import isqrt
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cgan_lib.models.labels import ClassEmbedding, LabelPlane
 from cgan_lib.models.layers import (
     LEAK,
-    ClassEmbedding,
     ConditionalGenerator,
     DenseToMaps,
     Dropout,
     FlattenPixels,
-    LabelPlane,
     check_image,
+    classes_of,
     config_of,
     downsample,
     quiet_labels_init,
@@ -53,10 +55,11 @@ class BCEGenerator(ConditionalGenerator):
         image_size: int = 28,
         embed_dim: int = 20,
         base_channels: int = 128,
+        attributes: Sequence[int] = (),
     ):
-        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
+        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels, attributes)
         c, s = base_channels, quarter(image_size)
-        self.label_embedding = ClassEmbedding(num_classes, embed_dim)
+        self.label_embedding = ClassEmbedding(num_classes, embed_dim, attributes)
         self.projection = nn.Sequential(
             DenseToMaps(latent_dim + embed_dim, c, s),  # (N, c, s, s)
         )
@@ -74,7 +77,7 @@ class BCEGenerator(ConditionalGenerator):
         return self.conv_blocks(self.projection(joined))
 
     @staticmethod
-    def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
+    def infer_config(state: dict[str, Tensor]) -> dict[str, Any]:
         return config_of(
             state,
             "projection.0",
@@ -93,10 +96,11 @@ class BCEDiscriminator(ConcatDiscriminator):
         image_size: int = 28,
         base_channels: int = 32,
         dropout: float = 0.0,
+        attributes: Sequence[int] = (),
     ):
         super().__init__(channels, image_size)
         c, s = base_channels, quarter(image_size)
-        self.label_plane = LabelPlane(num_classes, image_size)
+        self.label_plane = LabelPlane(num_classes, image_size, attributes=attributes)
         self.features = nn.Sequential(
             downsample(channels + 1, c),  # (N, c, 2s, 2s)
             nn.BatchNorm2d(c),
@@ -121,10 +125,11 @@ class DropoutGenerator(ConditionalGenerator):
         image_size: int = 28,
         embed_dim: int = 50,
         base_channels: int = 256,
+        attributes: Sequence[int] = (),
     ):
-        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
+        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels, attributes)
         c, s = base_channels, quarter(image_size)
-        self.label_embedding = ClassEmbedding(num_classes, embed_dim)
+        self.label_embedding = ClassEmbedding(num_classes, embed_dim, attributes)
         self.dense = nn.Sequential(
             DenseToMaps(latent_dim + embed_dim, c, s),  # (N, c, s, s)
             nn.BatchNorm2d(c),
@@ -144,7 +149,7 @@ class DropoutGenerator(ConditionalGenerator):
         return self.upsampling(self.dense(joined))
 
     @staticmethod
-    def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
+    def infer_config(state: dict[str, Tensor]) -> dict[str, Any]:
         return config_of(
             state,
             "dense.0",
@@ -164,10 +169,11 @@ class DropoutDiscriminator(ConcatDiscriminator):
         base_channels: int = 32,
         dropout: float = 0.3,
         embed_dim: int = 50,
+        attributes: Sequence[int] = (),
     ):
         super().__init__(channels, image_size)
         c, s = base_channels, quarter(image_size)
-        self.label_plane = LabelPlane(num_classes, image_size, embed_dim)
+        self.label_plane = LabelPlane(num_classes, image_size, embed_dim, attributes)
         self.features = nn.Sequential(
             downsample(channels + 1, c),  # (N, c, 2s, 2s)
             nn.LeakyReLU(LEAK),
@@ -192,10 +198,11 @@ class SpatialGenerator(ConditionalGenerator):
         image_size: int = 28,
         embed_dim: int = 50,
         base_channels: int = 128,
+        attributes: Sequence[int] = (),
     ):
-        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
+        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels, attributes)
         c, s = base_channels, quarter(image_size)
-        self.label_map = LabelPlane(num_classes, s, embed_dim)  # (N, 1, s, s)
+        self.label_map = LabelPlane(num_classes, s, embed_dim, attributes)  # (N, 1, s, s)
         self.dense = nn.Sequential(
             DenseToMaps(latent_dim, c, s),  # (N, c, s, s)
             nn.LeakyReLU(LEAK),
@@ -216,12 +223,12 @@ class SpatialGenerator(ConditionalGenerator):
         return self.upsampling(joined)
 
     @staticmethod
-    def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
-        num_classes, embed_dim = state["label_map.0.weight"].shape
+    def infer_config(state: dict[str, Tensor]) -> dict[str, Any]:
+        classes, embed_dim = classes_of(state, "label_map.0"), state["label_map.0.weight"].shape[1]
         cells, _ = state["label_map.1.weight"].shape
         return dict(
+            **classes,
             latent_dim=state["dense.0.weight"].shape[1],
-            num_classes=num_classes,
             channels=len(state["upsampling.6.weight"]),
             image_size=4 * isqrt(cells),
             embed_dim=embed_dim,
@@ -240,11 +247,12 @@ class SpatialDiscriminator(ConcatDiscriminator):
         base_channels: int = 32,
         dropout: float = 0.4,
         embed_dim: int = 50,
+        attributes: Sequence[int] = (),
     ):
         super().__init__(channels, image_size)
         c = base_channels
         quarter(image_size)
-        self.label_plane = LabelPlane(num_classes, image_size, embed_dim)
+        self.label_plane = LabelPlane(num_classes, image_size, embed_dim, attributes)
         self.features = nn.Sequential(
             downsample(channels + 1, c),  # (N, c, H/2, W/2)
             nn.BatchNorm2d(c),

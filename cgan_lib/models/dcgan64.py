@@ -4,19 +4,21 @@ Generators: `z` (N, latent_dim) and `labels` (N,) → images (N, C, H, W) in [-1
 Discriminators: images `x` (N, C, H, W) and `labels` (N,) → logits (N,).
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cgan_lib.models.labels import ClassEmbedding, LabelPlane
 from cgan_lib.models.layers import (
     LEAK,
-    ClassEmbedding,
     ConditionalGenerator,
     Dropout,
-    LabelPlane,
     check_image,
+    classes_of,
     dcgan_init,
     downsample,
     upsample,
@@ -37,14 +39,16 @@ class DCGAN64Generator(ConditionalGenerator):
         image_size: int = 64,
         embed_dim: int = 100,
         base_channels: int = 512,
+        attributes: Sequence[int] = (),
     ):
         doublings = halvings(image_size)
         super().__init__(
-            latent_dim, num_classes, channels, image_size, embed_dim, base_channels, divisor=2 ** (doublings - 1)
+            *(latent_dim, num_classes, channels, image_size, embed_dim, base_channels, attributes),
+            divisor=2 ** (doublings - 1),
         )
         side = image_size // 2**doublings  # 4 for 64
         widths = [base_channels // 2**k for k in range(doublings)]  # 512, 256, 128, 64 for 64
-        self.label_embedding = ClassEmbedding(num_classes, embed_dim)
+        self.label_embedding = ClassEmbedding(num_classes, embed_dim, attributes)
         first = nn.ConvTranspose2d(latent_dim + embed_dim, widths[0], side, bias=False)  # 1×1 → side×side
         self.stages = nn.ModuleList([nn.Sequential(first, nn.InstanceNorm2d(widths[0], affine=True), nn.ReLU())])
         for c_in, c_out in pairwise(widths):
@@ -60,13 +64,13 @@ class DCGAN64Generator(ConditionalGenerator):
         return self.to_image(maps)  # (N, C, 64, 64)
 
     @staticmethod
-    def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
-        num_classes, embed_dim = state["label_embedding.weight"].shape
+    def infer_config(state: dict[str, Tensor]) -> dict[str, Any]:
+        classes, embed_dim = classes_of(state, "label_embedding"), state["label_embedding.weight"].shape[1]
         joined, base_channels, side, _ = state["stages.0.0.weight"].shape
         stages = {name.split(".")[1] for name in state if name.startswith("stages.")}
         return dict(
+            **classes,
             latent_dim=joined - embed_dim,
-            num_classes=num_classes,
             channels=state["to_image.0.weight"].shape[1],
             image_size=side * 2 ** len(stages),
             embed_dim=embed_dim,
@@ -84,12 +88,13 @@ class DCGAN64Discriminator(nn.Module):
         image_size: int = 64,
         base_channels: int = 64,
         dropout: float = 0.5,
+        attributes: Sequence[int] = (),
     ):
         super().__init__()
         halved = halvings(image_size)
         self.channels, self.image_size = channels, image_size
         widths = [base_channels * 2**k for k in range(halved)]  # 64, 128, 256, 512 for 64
-        self.label_plane = LabelPlane(num_classes, image_size)
+        self.label_plane = LabelPlane(num_classes, image_size, attributes=attributes)
         # No norm after the first convolution: it would take the mean, and with it a plane that is constant, away
         self.stages = nn.ModuleList([nn.Sequential(downsample(channels + 1, widths[0]), nn.LeakyReLU(LEAK))])
         for c_in, c_out in pairwise(widths):
@@ -143,8 +148,9 @@ class GrowingGenerator(Growing, DCGAN64Generator):
         image_size: int = 64,
         embed_dim: int = 100,
         base_channels: int = 512,
+        attributes: Sequence[int] = (),
     ):
-        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
+        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels, attributes)
         self._prepare(image_size)
         self.early_to_image = nn.ModuleList()  # for 16×16, then 32×32
         for size in range(self.grown):
@@ -178,8 +184,9 @@ class GrowingDiscriminator(Growing, DCGAN64Discriminator):
         image_size: int = 64,
         base_channels: int = 64,
         dropout: float = 0.5,
+        attributes: Sequence[int] = (),
     ):
-        super().__init__(num_classes, channels, image_size, base_channels, dropout)
+        super().__init__(num_classes, channels, image_size, base_channels, dropout, attributes)
         self._prepare(image_size)
         self.early_from_image = nn.ModuleList()  # for 16×16, then 32×32
         for size in range(self.grown):

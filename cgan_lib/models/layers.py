@@ -9,7 +9,7 @@ A label is one integer; an image is a map of numbers. Three ways to join them:
 
 from collections.abc import Sequence
 from contextlib import suppress
-from math import isqrt
+from math import isqrt, prod
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cgan_lib.errors import UserError, printable, shown
-from cgan_lib.models.limits import check_config, check_finite, check_stored
+from cgan_lib.models.limits import check_attributes, check_config, check_finite, check_stored
 
 try:
     from huggingface_hub import ModelCard, PyTorchModelHubMixin
@@ -32,32 +32,6 @@ except ImportError:  # a generator draws without it; only `save_pretrained` and 
 QUIET = 0.35  # standard deviation of embeddings that leave room for z
 LONGEST_NAME = 100  # of a data set or a class, in letters
 LEAK = 0.2  # slope of LeakyReLU for negative inputs, in all families (Radford et al. 2016)
-
-
-class ClassEmbedding(nn.Embedding):
-    """Labels (N,) → one learned vector each (N, embed_dim); class weights (N, num_classes) → mixtures of the vectors.
-
-    Row (0, 0, 0, ½, 0, 0, 0, 0, ½, 0) asks for what lies halfway between a 3 and an 8.
-    """
-
-    def forward(self, labels: Tensor) -> Tensor:
-        if labels.is_floating_point():
-            return labels @ self.weight  # (N, num_classes) @ (num_classes, embed_dim)
-        return super().forward(labels)
-
-
-class LabelPlane(nn.Sequential):
-    """Label (N,) → learned plane (N, 1, size, size).
-
-    Without `embed_dim` each class owns its size·size numbers; with it, the plane is a linear function of a short
-    embedding, so that classes can share strokes.
-    """
-
-    def __init__(self, num_classes: int, size: int, embed_dim: int | None = None):
-        table: list[nn.Module] = [ClassEmbedding(num_classes, embed_dim or size * size)]
-        if embed_dim:
-            table.append(nn.Linear(embed_dim, size * size))
-        super().__init__(*table, nn.Unflatten(1, (1, size, size)))  # (N, size·size) → (N, 1, size, size)
 
 
 class DenseToMaps(nn.Linear):
@@ -137,8 +111,10 @@ class ConditionalGenerator(
     `save_pretrained`, `from_pretrained` and `push_to_hub` are those of Hugging Face's `PyTorchModelHubMixin`.
     """
 
-    config: dict[str, int]
+    config: dict[str, Any]
     """the constructor arguments"""
+    attribute_names: dict[str, list[str]]
+    """where a class is made of several attributes: what each is called, and its values"""
     dataset: str
     """the name of the data set that it was trained on; empty when that is not known"""
     mixes: bool = True
@@ -152,6 +128,7 @@ class ConditionalGenerator(
         image_size: int,
         embed_dim: int,
         base_channels: int,
+        attributes: Sequence[int] = (),
         divisor: int = 4,
     ):
         super().__init__()
@@ -160,8 +137,11 @@ class ConditionalGenerator(
         if type(base_channels) is int and (base_channels < divisor or base_channels % divisor):
             width = f"base_channels {shown(base_channels, 20)}"
             raise UserError(f"{width} must be a multiple of {divisor}: the next layers have a part of it.")
-        self.config = check_config(sizes | dict(embed_dim=embed_dim, base_channels=base_channels))
+        self.config = dict(check_config(sizes | dict(embed_dim=embed_dim, base_channels=base_channels)))
+        if attributes:
+            self.config["attributes"] = check_attributes(attributes, num_classes)
         self.dataset, self.class_names = "", tuple(map(str, range(num_classes)))
+        self.attribute_names = {}
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -175,21 +155,26 @@ class ConditionalGenerator(
             raise UserError(f"{given} names for {self.config['num_classes']} classes: give one for each.")
         self._class_names = tuple(printable(str(name))[:LONGEST_NAME] for name in names)
 
-    def draws(self, dataset: Any, class_names: Any) -> None:
+    def draws(self, dataset: Any, class_names: Any, attribute_names: Any = None) -> None:
         """Take over what a description in a file says that it draws, as far as that can be."""
         self.dataset = printable(str(dataset or ""))[:LONGEST_NAME]
         with suppress(UserError):  # of another length, or no list
             self.class_names = class_names
+        with suppress(AttributeError, TypeError):  # no dict of lists
+            named = {printable(str(k))[:LONGEST_NAME]: [*map(printable, v)] for k, v in attribute_names.items()}
+            if [*map(len, named.values())] == self.config.get("attributes"):
+                self.attribute_names = named
 
     @staticmethod
-    def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
+    def infer_config(state: dict[str, Tensor]) -> dict[str, Any]:
         """The constructor arguments that a state dict of this family was made with, read off its shapes."""
         raise NotImplementedError
 
     def describe(self) -> dict[str, Any]:
         """What the weights alone do not say, as `config.json` holds it: constructor arguments, class, what it draws."""
         about = {"class": type(self).__name__, "dataset": self.dataset, "class_names": list(self.class_names)}
-        return {**self.config, **about}
+        names = {"attribute_names": self.attribute_names} if self.attribute_names else {}
+        return {**self.config, **about, **names}
 
     def generate_model_card(self, **facts: Any) -> "ModelCard":
         """The README of a published folder, from the template `card.md.jinja`; `facts` may name a `license`.
@@ -215,7 +200,7 @@ class ConditionalGenerator(
             )
         if (weights := Path(options["model_id"]) / "model.safetensors").is_file():
             check_stored(cls, said, weights)
-        for name in ("class", "dataset", "class_names"):  # a constructor with **options would be given them too
+        for name in ("class", "dataset", "class_names", "attribute_names"):  # or a constructor might be given them
             options.pop(name, None)
         try:
             generator = super()._from_pretrained(**{"strict": True} | options)
@@ -224,22 +209,35 @@ class ConditionalGenerator(
                 f"the weights of {options['model_id']} do not fit its config.json and {cls.__name__}: "
                 "load_generator takes any family, by its tensors."
             ) from error
-        generator.draws(said.get("dataset"), said.get("class_names"))
+        generator.draws(said.get("dataset"), said.get("class_names"), said.get("attribute_names"))
         return generator.eval()  # older huggingface_hub leaves it in training mode
 
 
-def config_of(state: dict[str, Tensor], dense: str, base_channels: int, channels: int) -> dict[str, int]:
-    """Constructor arguments of a generator whose layer `dense` turns `z` and a label vector into the first map."""
-    num_classes, embed_dim = state["label_embedding.weight"].shape
+def config_of(
+    state: dict[str, Tensor], dense: str, base_channels: int, channels: int, stages: int = 2
+) -> dict[str, Any]:
+    """Constructor arguments of a generator whose layer `dense` turns `z` and a label vector into the first map.
+
+    Which is doubled in so many `stages`.
+    """
+    classes, embed_dim = classes_of(state, "label_embedding"), state["label_embedding.weight"].shape[1]
     rows, columns = state[f"{dense}.weight"].shape  # (base_channels · side · side, latent_dim + embed_dim)
     return dict(
+        **classes,
         latent_dim=columns - embed_dim,
-        num_classes=num_classes,
         channels=channels,
-        image_size=4 * isqrt(rows // base_channels),
+        image_size=2**stages * isqrt(rows // base_channels),
         embed_dim=embed_dim,
         base_channels=base_channels,
     )
+
+
+def classes_of(state: dict[str, Tensor], embedding: str) -> dict[str, Any]:
+    """`num_classes` of a generator, and its `attributes` if it has any, read off its `ClassEmbedding`."""
+    if (sizes := state.get(f"{embedding}.attributes")) is None:
+        return {"num_classes": len(state[f"{embedding}.weight"])}
+    attributes = [int(size) for size in sizes.tolist()]
+    return {"num_classes": prod(attributes), "attributes": attributes}
 
 
 def check_image(x: Tensor, channels: int, image_size: int) -> None:

@@ -1,6 +1,7 @@
 """What a network may be made of: sizes within limits, sides that can be halved, and numbers that are numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,20 @@ def check_config(config: dict[str, int]) -> dict[str, int]:
     return config
 
 
+def check_attributes(attributes: Sequence[int], num_classes: int) -> list[int]:
+    """`attributes` as a list; `UserError` unless they are two sizes or more that make `num_classes` together."""
+    sizes = list(attributes)
+    if len(sizes) < 2 or any(type(size) is not int or size < 2 for size in sizes) or prod(sizes) != num_classes:
+        raise UserError(
+            f"attributes {shown(sizes)} must be sizes from 2 on whose product is num_classes={num_classes}."
+        )
+    return sizes
+
+
 def check_stored(build: Callable[..., nn.Module], config: dict[str, Any], weights: Path) -> None:
     """`UserError` when a network of this `config` would have more numbers than the file `weights` has bytes."""
     with torch.device("meta"):  # where no size costs anything
-        network = build(**{name: config[name] for name in LIMITS if name in config})
+        network = build(**{name: config[name] for name in (*LIMITS, "attributes") if name in config})
     declared, size = sum(tensor.numel() for tensor in network.state_dict().values()), weights.stat().st_size
     if declared > size:
         raise UserError(
@@ -52,6 +63,17 @@ def quarter(image_size: int) -> int:
             f"image_size {shown(image_size, 20)} does not fit two stride-2 stages: use a multiple of 4, at least 8."
         )
     return image_size // 4
+
+
+def doublings(image_size: int) -> int:
+    """Stride-2 stages between an image and the map it begins as: two, and more where that map would be above 8×8.
+
+    28 → 2 (7×7), 32 → 2 (8×8), 64 → 3, 128 → 4.
+    """
+    side, times = quarter(image_size), 2
+    while side > 8 and side % 2 == 0:
+        side, times = side // 2, times + 1
+    return times
 
 
 def halvings(image_size: int) -> int:

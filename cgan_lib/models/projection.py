@@ -5,14 +5,18 @@ Discriminators: images `x` (N, C, H, W) and `labels` (N,) → logits (N,), the s
 eq. 3): how real the features look, and how well they agree with an embedding of the class.
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from cgan_lib.models.labels import ClassEmbedding
 from cgan_lib.models.layers import (
     LEAK,
     Clamp,
-    ClassEmbedding,
     ConditionalGenerator,
     DenseToMaps,
     Dropout,
@@ -22,11 +26,26 @@ from cgan_lib.models.layers import (
     quiet_labels_init,
     upsample,
 )
-from cgan_lib.models.limits import quarter
+from cgan_lib.models.limits import doublings
+
+
+def _first_side(image_size: int) -> int:
+    """The side of the map that an image begins as: 7 for 28, 8 for 32, 64 and 128."""
+    return image_size // 2 ** doublings(image_size)
+
+
+def _narrowing(base_channels: int, image_size: int) -> list[int]:
+    """Channels before and after each doubling, halved down to a quarter: c, c/2, c/4, and c/4 again."""
+    return [max(base_channels // 2**k, base_channels // 4) for k in range(doublings(image_size) + 1)]
+
+
+def _stages(state: dict[str, Tensor]) -> int:
+    """How many layers of a generator double the sides: kernels of 4×4 have no others."""
+    return sum(name.startswith("upsampling.") and tensor.shape[2:] == (4, 4) for name, tensor in state.items())
 
 
 class ProjectionGenerator(ConditionalGenerator):
-    """Class embedding beside `z`, a dense layer to a 7×7 map, two upsampling stages with BatchNorm, a convolution."""
+    """Class embedding beside `z`, a dense layer to a small map, upsampling stages with BatchNorm, a convolution."""
 
     def __init__(
         self,
@@ -36,23 +55,18 @@ class ProjectionGenerator(ConditionalGenerator):
         image_size: int = 28,
         embed_dim: int = 100,
         base_channels: int = 384,
+        attributes: Sequence[int] = (),
     ):
-        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
-        c, s = base_channels, quarter(image_size)
-        self.label_embedding = ClassEmbedding(num_classes, embed_dim)
-        self.dense = DenseToMaps(latent_dim + embed_dim, c, s)  # (N, c, s, s)
-        self.upsampling = nn.Sequential(
-            nn.BatchNorm2d(c),
-            nn.ReLU(),
-            upsample(c, c // 2),  # (N, c/2, 2s, 2s)
-            nn.BatchNorm2d(c // 2),
-            nn.ReLU(),
-            upsample(c // 2, c // 4),  # (N, c/4, 4s, 4s)
-            nn.BatchNorm2d(c // 4),
-            nn.ReLU(),
-            nn.Conv2d(c // 4, channels, kernel_size=3, padding=1),  # (N, C, 4s, 4s)
-            nn.Tanh(),
-        )
+        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels, attributes)
+        widths = _narrowing(base_channels, image_size)
+        self.label_embedding = ClassEmbedding(num_classes, embed_dim, attributes)
+        self.dense = DenseToMaps(latent_dim + embed_dim, base_channels, _first_side(image_size))  # (N, c, s, s)
+        layers: list[nn.Module] = []
+        for c_in, c_out in pairwise(widths):
+            layers += [nn.BatchNorm2d(c_in), nn.ReLU(), upsample(c_in, c_out)]  # (N, c/2, 2s, 2s), (N, c/4, 4s, 4s)
+        layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU()]
+        layers += [nn.Conv2d(widths[-1], channels, kernel_size=3, padding=1), nn.Tanh()]  # (N, C, H, W)
+        self.upsampling = nn.Sequential(*layers)
         quiet_labels_init(self)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
@@ -60,19 +74,19 @@ class ProjectionGenerator(ConditionalGenerator):
         return self.upsampling(self.dense(joined))
 
     @staticmethod
-    def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
-        return config_of(
-            state, "dense", base_channels=len(state["upsampling.0.weight"]), channels=len(state["upsampling.8.weight"])
-        )
+    def infer_config(state: dict[str, Tensor]) -> dict[str, Any]:
+        stages = _stages(state)
+        base_channels, channels = len(state["upsampling.0.weight"]), len(state[f"upsampling.{3 * stages + 2}.weight"])
+        return config_of(state, "dense", base_channels, channels, stages)
 
 
 class ProjectionHead(nn.Module):
     """Features (N, F) and labels (N,) → logits (N,): `realness` + `agreement` with the embedding of the class."""
 
-    def __init__(self, feature_dim: int, num_classes: int):
+    def __init__(self, feature_dim: int, num_classes: int, attributes: Sequence[int] = ()):
         super().__init__()
         self.linear = nn.Linear(feature_dim, 1)
-        self.class_embedding = nn.Embedding(num_classes, feature_dim)
+        self.class_embedding = ClassEmbedding(num_classes, feature_dim, attributes)
 
     def realness(self, features: Tensor) -> Tensor:
         """How real the features look, whatever the class: (N, F) → (N,)."""
@@ -97,23 +111,17 @@ class ProjectionDiscriminator(nn.Module):
         base_channels: int = 64,
         dropout: float = 0.0,
         feature_dim: int = 256,
+        attributes: Sequence[int] = (),
     ):
         super().__init__()
-        quarter(image_size)
         self.channels, self.image_size = channels, image_size
-        c = base_channels
-        self.backbone = nn.Sequential(
-            spectral_norm(nn.Conv2d(channels, c, kernel_size=3, padding=1)),  # (N, c, H, W)
-            nn.LeakyReLU(LEAK),
-            spectral_norm(downsample(c, 2 * c)),  # (N, 2c, H/2, W/2)
-            nn.LeakyReLU(LEAK),
-            spectral_norm(downsample(2 * c, feature_dim)),  # (N, F, H/4, W/4)
-            nn.LeakyReLU(LEAK),
-            spectral_norm(nn.Conv2d(feature_dim, feature_dim, kernel_size=3, padding=1)),  # (N, F, H/4, W/4)
-            nn.LeakyReLU(LEAK),
-        )
+        widths = [base_channels * 2**k for k in range(doublings(image_size))]  # c, 2c for 28 and 32
+        layers = [nn.Conv2d(channels, base_channels, kernel_size=3, padding=1)]  # (N, c, H, W)
+        layers += [downsample(c_in, c_out) for c_in, c_out in pairwise([*widths, feature_dim])]  # (N, F, s, s)
+        layers += [nn.Conv2d(feature_dim, feature_dim, kernel_size=3, padding=1)]
+        self.backbone = nn.Sequential(*(part for each in layers for part in (spectral_norm(each), nn.LeakyReLU(LEAK))))
         self.dropout = Dropout(dropout)
-        self.head = ProjectionHead(feature_dim, num_classes)
+        self.head = ProjectionHead(feature_dim, num_classes, attributes)
         spectral_norm(self.head.linear)
         spectral_norm(self.head.class_embedding)
 
@@ -146,7 +154,7 @@ class Residual(nn.Module):
 
 
 class ResidualGenerator(ConditionalGenerator):
-    """No norm layers: class embedding beside `z`, a dense layer to 7×7, residual blocks between two doublings."""
+    """No norm layers: class embedding beside `z`, a dense layer to a small map, residual blocks before doublings."""
 
     def __init__(
         self,
@@ -156,20 +164,17 @@ class ResidualGenerator(ConditionalGenerator):
         image_size: int = 28,
         embed_dim: int = 100,
         base_channels: int = 128,
+        attributes: Sequence[int] = (),
     ):
-        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels)
-        c, s = base_channels, quarter(image_size)
-        self.label_embedding = ClassEmbedding(num_classes, embed_dim)
-        self.dense = DenseToMaps(latent_dim + embed_dim, c, s)  # (N, c, s, s)
-        self.upsampling = nn.Sequential(
-            Residual(c),
-            upsample(c, c // 2),  # (N, c/2, 2s, 2s)
-            Residual(c // 2),
-            upsample(c // 2, c // 4),  # (N, c/4, 4s, 4s)
-            nn.LeakyReLU(LEAK),
-            nn.Conv2d(c // 4, channels, kernel_size=3, padding=1),  # (N, C, 4s, 4s)
-            Clamp(),
-        )
+        super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels, attributes)
+        widths = _narrowing(base_channels, image_size)
+        self.label_embedding = ClassEmbedding(num_classes, embed_dim, attributes)
+        self.dense = DenseToMaps(latent_dim + embed_dim, base_channels, _first_side(image_size))  # (N, c, s, s)
+        layers: list[nn.Module] = []
+        for c_in, c_out in pairwise(widths):
+            layers += [Residual(c_in), upsample(c_in, c_out)]  # (N, c/2, 2s, 2s), (N, c/4, 4s, 4s)
+        layers += [nn.LeakyReLU(LEAK), nn.Conv2d(widths[-1], channels, kernel_size=3, padding=1), Clamp()]
+        self.upsampling = nn.Sequential(*layers)  # (N, C, H, W)
         residual_init(self)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
@@ -177,14 +182,14 @@ class ResidualGenerator(ConditionalGenerator):
         return self.upsampling(self.dense(joined))
 
     @staticmethod
-    def infer_config(state: dict[str, Tensor]) -> dict[str, int]:
-        return config_of(
-            state, "dense", base_channels=len(state["upsampling.1.weight"]), channels=len(state["upsampling.5.weight"])
-        )
+    def infer_config(state: dict[str, Tensor]) -> dict[str, Any]:
+        stages = _stages(state)
+        base_channels, channels = len(state["upsampling.1.weight"]), len(state[f"upsampling.{2 * stages + 1}.weight"])
+        return config_of(state, "dense", base_channels, channels, stages)
 
 
 class ResidualDiscriminator(nn.Module):
-    """No norm layers: residual blocks between two halvings, flatten, features, then the projection head."""
+    """No norm layers: halvings with residual blocks behind them, flatten, features, then the projection head."""
 
     def __init__(
         self,
@@ -194,22 +199,18 @@ class ResidualDiscriminator(nn.Module):
         base_channels: int = 32,
         dropout: float = 0.0,
         feature_dim: int = 128,
+        attributes: Sequence[int] = (),
     ):
         super().__init__()
-        c, s = base_channels, quarter(image_size)
         self.channels, self.image_size = channels, image_size
-        self.backbone = nn.Sequential(
-            downsample(channels, c),  # (N, c, H/2, W/2)
-            Residual(c),
-            downsample(c, 2 * c),  # (N, 2c, s, s)
-            Residual(2 * c),
-            nn.LeakyReLU(LEAK),
-            nn.Conv2d(2 * c, feature_dim, kernel_size=s),  # (N, F, 1, 1): every place has weights of its own
-            nn.LeakyReLU(LEAK),
-            nn.Flatten(),  # (N, F)
-            Dropout(dropout),
-        )
-        self.head = ProjectionHead(feature_dim, num_classes)
+        widths = [channels, *(base_channels * 2**k for k in range(doublings(image_size)))]  # C, c, 2c for 28 and 32
+        layers: list[nn.Module] = []
+        for c_in, c_out in pairwise(widths):
+            layers += [downsample(c_in, c_out), Residual(c_out)]  # (N, c, H/2, W/2), (N, 2c, H/4, W/4)
+        whole = nn.Conv2d(widths[-1], feature_dim, kernel_size=_first_side(image_size))  # (N, F, 1, 1)
+        layers += [nn.LeakyReLU(LEAK), whole, nn.LeakyReLU(LEAK), nn.Flatten(), Dropout(dropout)]  # (N, F)
+        self.backbone = nn.Sequential(*layers)
+        self.head = ProjectionHead(feature_dim, num_classes, attributes)
         residual_init(self)
 
     def features(self, x: Tensor) -> Tensor:

@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from cgan_lib import errors
+from cgan_lib import attributes, errors
 from cgan_lib.errors import UserError
 from cgan_lib.evaluation import Scores, evaluate
 from cgan_lib.files import png, staged_folder, write_atomically
-from cgan_lib.models import MODELS, family_of, layers, limits
+from cgan_lib.models import MODELS, family_of, labels, layers, limits
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.models.limits import check_finite
 from cgan_lib.runs.run import Run, open_run
@@ -68,7 +68,7 @@ def architecture(model: str) -> str:
     """The source of a family's generator as one file that imports nothing but torch and the standard library."""
     generator = MODELS[model].generator
     head = f'"""The generator {generator.__name__} of cgan_lib in one file, which needs nothing but torch."""\n'
-    parts = [_split(module) for module in (errors, limits, layers, *_family_modules(generator))]
+    parts = [_split(module) for module in (errors, attributes, limits, labels, layers, *_family_modules(generator))]
     imports = sorted(set().union(*(imports for imports, _ in parts)))
     return "\n\n".join([head, "\n".join(imports), *(code for _, code in parts)]) + "\n"
 

@@ -27,12 +27,15 @@ class About:
     images: int
     fingerprint: str
     """of labels and pixels"""
+    attributes: dict[str, list[str]] | None = None
+    """what a class is made of, where it is made of several"""
 
 
 def about(run: str, data: ImageData) -> About:
     """What is to be remembered of a run on these data."""
     shape = dict(channels=data.channels, image_size=data.image_size, images=len(data))
-    return About(run, data.name, tuple(data.class_names), fingerprint=data.fingerprint, **shape)
+    attributes = {name: list(values) for name, values in data.attributes.items()} or None
+    return About(run, data.name, tuple(data.class_names), fingerprint=data.fingerprint, attributes=attributes, **shape)
 
 
 def read_about(folder: Path) -> About | None:

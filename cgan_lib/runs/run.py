@@ -58,7 +58,10 @@ class Run:
         """The discriminator of the newest checkpoint, in evaluation mode on the CPU."""
         state = _newest(self.folder)
         with fitting(self.folder, self.recipe):
-            _, discriminator = self.recipe.build(state["config"]["num_classes"], state["config"]["channels"])
+            config = state["config"]
+            _, discriminator = self.recipe.build(
+                config["num_classes"], config["channels"], config.get("attributes", ())
+            )
             discriminator.load_state_dict(state["discriminator"])
         return discriminator.eval()
 
@@ -99,7 +102,7 @@ def _generator(folder: Path, recipe: Recipe, state: dict[str, Any], part: str) -
     with fitting(folder, recipe), torch.random.fork_rng(devices=[]):  # the weights that it starts with are drawn
         generator = MODELS[recipe.model].generator(**state["config"])
         generator.load_state_dict(state[part])
-    generator.draws(recipe.dataset, known.class_names if known else None)
+    generator.draws(recipe.dataset, *((known.class_names, known.attributes) if known else (None,)))
     return generator.eval()
 
 

@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 import torch
 
-from cgan_lib.data import load_data
 from cgan_lib.errors import UserError, unknown
 from cgan_lib.evaluation import has_classifier, quick_scores
-from cgan_lib.evaluation.classifier import classifier_file, fingerprint, open_classifier
+from cgan_lib.evaluation.classifier import classifier_file, fingerprint, load_for_reading, open_classifier
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.runs.selection import Best
 
@@ -21,11 +20,11 @@ Score = Literal["fid", "losses"] | Callable[[ConditionalGenerator], float]
 class Scorer:
     """Measures generators of one run; the best is the one of the lowest score, or by the rule for losses."""
 
-    def __init__(self, score: Score | None, dataset: str, samples: int):
+    def __init__(self, score: Score | None, dataset: str, samples: int, image_size: int):
         if not callable(score) and score not in (None, *CHOOSERS):
             raise unknown("score", str(score), CHOOSERS)
-        self.dataset, self.samples = dataset, samples
-        self.classified = score == "fid" or has_classifier(dataset)
+        self.dataset, self.samples, self.image_size = dataset, samples, image_size
+        self.classified = score == "fid" or has_classifier(dataset, image_size)
         self.own = score if callable(score) else None
         self.chosen_by = "score" if self.own else str(score or ("fid" if self.classified else "losses"))
         self.best = Best()
@@ -59,7 +58,7 @@ class Scorer:
         """What two values of the score that chooses must share to be compared; nothing for a score of one's own."""
         if self.chosen_by != "fid":
             return {}
-        real = load_data(self.dataset)
+        real = load_for_reading(self.dataset, self.image_size)
         classifier = fingerprint(open_classifier(classifier_file(real)))
         return {"images": self.samples, "seed": 1, "classifier": classifier, "data": real.fingerprint}
 

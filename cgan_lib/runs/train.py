@@ -58,7 +58,7 @@ def train(
     check_batch_size(data, recipe.batch_size)
     recipe = recipe.replace(dataset=data.name)  # the embedded digits, when MNIST cannot be reached
     steps = recipe.length(profile, len(data))
-    scorer = Scorer(score, recipe.dataset, enough(QUICK_SAMPLES[profile], data.num_classes))
+    scorer = Scorer(score, recipe.dataset, enough(QUICK_SAMPLES[profile], data.num_classes), recipe.image_size)
     folder = run_folder(data.name, recipe.name, run or profile)
     name = own_name(folder)
     known = about(name, data)

@@ -1,6 +1,6 @@
 """Real images beside drawn ones: a sheet of them, for the quiz on the page."""
 
-from cgan_lib.data import DATASETS, is_local, load_data
+from cgan_lib.data import is_known, is_local, load_data
 from cgan_lib.errors import UserError
 from cgan_lib.files import png
 from cgan_lib.models.layers import ConditionalGenerator
@@ -15,7 +15,7 @@ def real_sheet(generator: ConditionalGenerator) -> tuple[str, bytes] | None:
     image, or is another by its classes or channels.
     """
     config, name = generator.config, generator.dataset
-    if name not in DATASETS or not is_local(name):
+    if not is_known(name) or not is_local(name):
         return None
     try:
         data = load_data(name, train=False, image_size=config["image_size"])

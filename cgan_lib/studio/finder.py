@@ -186,4 +186,4 @@ def read_digit(image: Tensor, dataset: str = "mnist") -> int:
     """
     if dataset not in readable_datasets():
         raise UserError(f"nothing here reads images of {shown(dataset)}: say which class the drawing is.")
-    return int(read(load_classifier(dataset), image[None])[1].argmax(1))
+    return int(read(load_classifier(dataset, image.shape[-1]), image[None])[1].argmax(1))

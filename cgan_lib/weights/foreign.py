@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from cgan_lib.errors import UserError, shown
 from cgan_lib.files import first_line
 from cgan_lib.models import family_of
-from cgan_lib.models.layers import ClassEmbedding, ConditionalGenerator
+from cgan_lib.models.labels import ClassEmbedding
+from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.models.limits import check_config
 from cgan_lib.weights.recognise import State, differences, first_of, plain, state_dicts
 

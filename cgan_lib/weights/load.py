@@ -72,7 +72,7 @@ def _of_family(content: dict, path: Path, model: str | None, described: Descript
     family = _choose(fitting, model, described | beside, path)
     generator = _build(family, state, path)
     about = description.said(described | description.agreeing(generator, family, beside))
-    generator.draws(about.get("dataset"), about.get("class_names"))
+    generator.draws(about.get("dataset"), about.get("class_names"), about.get("attribute_names"))
     for complaint in description.complaints(generator, family, described):
         warnings.warn(f"{complaint}: the tensors of {printable(path.name)} were believed.", stacklevel=3)
     return generator

@@ -4,6 +4,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -114,7 +115,7 @@ def _names(model: str, state: State) -> set[str]:
         return set()
 
 
-def on_meta(generator: type[ConditionalGenerator], config: dict[str, int]) -> State:
+def on_meta(generator: type[ConditionalGenerator], config: dict[str, Any]) -> State:
     """The state dict that a generator would have, without numbers: no size costs anything."""
     with torch.device("meta"):
         return generator(**config).state_dict()

@@ -11,7 +11,20 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "cgan_lib"
 # From the ground up: a module imports from those before it, or from its own room. A new one takes its place here.
 ORDER = (
-    *("version", "errors", "paths", "files", "idx", "data", "losses", "models", "recipe", "recipes"),
+    *(
+        "version",
+        "errors",
+        "paths",
+        "files",
+        "attributes",
+        "idx",
+        "data",
+        "augment",
+        "losses",
+        "models",
+        "recipe",
+        "recipes",
+    ),
     *("sampling", "weights", "training", "figures", "evaluation", "runs", "studio", "publish", "service", "course"),
     *("console", "commands", "cli", "__main__"),
 )

@@ -64,7 +64,9 @@ def measured(tmp_path_factory, digits):
 def few_digits(monkeypatch, digits):
     """All training images that there are in this test: 300."""
     few = digits.take(slice(300))
-    monkeypatch.setattr(protocol, "load_data", lambda name, train=True: few if train else load_data(name, train=False))
+    monkeypatch.setattr(
+        protocol, "load_for_reading", lambda name, size, train=True: few if train else load_data(name, train=False)
+    )
     return few
 
 
@@ -370,7 +372,7 @@ def trainings(monkeypatch):
     """What classifiers would be trained on: (images, seed, held-out images), while none is."""
     asked = []
 
-    def remember(data, seed=1, held_out=None):
+    def remember(data, seed=1, held_out=None, size=28):
         asked.append((data, seed, held_out))
         torch.manual_seed(seed)
         return Classifier(data.num_classes, data.channels).eval()
@@ -482,7 +484,7 @@ def data(monkeypatch, digits, unseen):
     """A function: from now on, these are the training and test images."""
 
     def set_data(training=digits, test=unseen):
-        monkeypatch.setattr(protocol, "load_data", lambda name, train=True: training if train else test)
+        monkeypatch.setattr(protocol, "load_for_reading", lambda name, size, train=True: training if train else test)
 
     return set_data
 

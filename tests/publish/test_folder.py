@@ -37,7 +37,7 @@ HUB_FILES = {"README.md", "config.json", "model.safetensors"}
 FILES = {*HUB_FILES, "digits_cgan_generator.pth", "cgan_architecture.py", "samples.png"}
 SCORES = Scores(
     dataset="digits",
-    **dict(count=2345, real_count=2345, seeds=1, classifier="0123456789ab"),
+    **dict(count=2345, real_count=2345, seeds=1, classifier="0123456789ab", classifier_accuracy=99.0),
     **dict(fid=12.3, kid=0.12, inception_score=8.76, precision=0.81, recall=0.72, density=0.63, coverage=0.54),
     **dict(as_requested=91.26, worst_class=82.34, diversity=0.734, least_diverse=0.614),
     **dict(as_requested_by_class=(), fid_by_class=(), diversity_by_class=(), confusion=()),

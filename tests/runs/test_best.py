@@ -104,7 +104,7 @@ def test_scores_change_nothing_in_what_is_learned(name, tiny, monkeypatch):
     runs = [train(name, run=str(score), score=score, **settings) for score in ("fid", "losses")]
     runs.append(train(name, run="own", score=random, **settings))
     assert torch.equal(torch.get_rng_state(), before)
-    monkeypatch.setattr("cgan_lib.runs.scorer.has_classifier", lambda dataset: False)
+    monkeypatch.setattr("cgan_lib.runs.scorer.has_classifier", lambda dataset, size: False)
     runs.append(train(name, run="without", **settings))
     assert score_curves(runs[-1]) == {}
     states = [newest_state(run.folder) for run in runs]

@@ -171,7 +171,7 @@ def test_any_is_offered_as_long_as_the_model_draws_what_can_be_read(finder):
 def test_each_data_set_is_read_by_its_own_classifier(monkeypatch, seven):
     asked = []
     original = module.load_classifier
-    monkeypatch.setattr(module, "load_classifier", lambda name: (asked.append(name), original(name))[1])
+    monkeypatch.setattr(module, "load_classifier", lambda name, size: (asked.append(name), original(name, size))[1])
     for dataset in ("digits", "mnist"):
         read_digit(like_mnist(seven), dataset)
     assert asked == ["digits", "mnist"]

@@ -83,7 +83,7 @@ def _with_weights_of(first: BCEGenerator, kind: type[BCEGenerator]) -> BCEGenera
 
 def _pairs() -> Iterator[tuple[BCEGenerator, BCEGenerator, bool, str]]:
     """Two generators, whether they draw the same, and what to say when the answer is another."""
-    sizes = dict(latent_dim=USUAL, base_channels=4, embed_dim=4)
+    sizes: dict[str, Any] = dict(latent_dim=USUAL, base_channels=4, embed_dim=4)
     first = BCEGenerator(**sizes).eval()
     again = "A copy with the same weights draws the same: give both the same z and the same labels."
     yield first, copy.deepcopy(first), True, again

@@ -59,7 +59,7 @@ class _Sigmoid(LabDiscriminator):
         return torch.sigmoid(self.head(features, labels))
 
 
-def _loud(**shape: int) -> ConditionalGenerator:
+def _loud(**shape: Any) -> ConditionalGenerator:
     generator = ProjectionGenerator(embed_dim=20, base_channels=32, **shape)
     nn.init.normal_(generator.label_embedding.weight, std=20)
     return generator

@@ -46,7 +46,7 @@ class LabDiscriminator(nn.Module):
         return self.head(self.features(x), labels)
 
 
-def lab_generator(**shape: int) -> ConditionalGenerator:
+def lab_generator(**shape: Any) -> ConditionalGenerator:
     """A generator for this number of classes, channels and pixels, with random weights."""
     return ProjectionGenerator(embed_dim=20, base_channels=32, **shape)
 

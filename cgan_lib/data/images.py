@@ -1,13 +1,11 @@
-"""Data sets as one tensor on the device: read once, resized once, shuffled by a seed.
+"""Labelled images as one tensor on the device: checked, resized once, shuffled by a seed.
 
-These data sets are small (MNIST: 47 MB), so there is no DataLoader: a batch is an index into a tensor.
+There is no DataLoader: a batch is an index into a tensor, which may be a file mapped into memory.
 """
 
 import hashlib
-import os
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 
@@ -15,13 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cgan_lib.errors import UserError, shown, unknown
-from cgan_lib.idx import OfflineError, is_here, read_part
-from cgan_lib.paths import check_name
+from cgan_lib.attributes import joint_names, split_labels
+from cgan_lib.errors import UserError, shown
 
-DIGITS = tuple("0123456789")
-CLOTHES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
-KANA = ("お", "き", "す", "つ", "な", "は", "ま", "や", "れ", "を")
 MOST_BYTES = 2**32  # of a data set in memory
 
 
@@ -37,10 +31,14 @@ class ImageData:
     images: Tensor
     labels: Tensor
     class_names: tuple[str, ...]
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """what a class is made of, where it is made of several: {"digit": …, "colour": …}, the last counts fastest"""
 
     def __post_init__(self) -> None:
         if problem := _problem(self.images, self.labels, self.class_names):
             raise UserError(f"{self.name}: {problem}.")
+        if self.attributes and joint_names(self.attributes) != tuple(self.class_names):
+            raise UserError(f"{self.name}: class_names must be joint_names(attributes).")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -70,6 +68,11 @@ class ImageData:
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
+
+    @property
+    def attribute_sizes(self) -> tuple[int, ...]:
+        """How many values each attribute has; none where a class is one thing."""
+        return tuple(map(len, self.attributes.values()))
 
     @property
     def channels(self) -> int:
@@ -103,9 +106,9 @@ class ImageData:
 
 def _problem(images: Tensor, labels: Tensor, class_names: Sequence[str]) -> str:
     """What is wrong with the fields of an `ImageData`, and the fix; empty when nothing is."""
-    for field, value in (("images", images), ("labels", labels)):
+    for what, value in (("images", images), ("labels", labels)):
         if not isinstance(value, Tensor):
-            return f"{field} must be a tensor, not {type(value).__name__}: torch.as_tensor converts arrays and lists"
+            return f"{what} must be a tensor, not {type(value).__name__}: torch.as_tensor converts arrays and lists"
     shape = tuple(images.shape)
     if images.dtype != torch.uint8:
         return f"images must be uint8 pixels from 0 to 255, not {images.dtype}: to_uint8 converts from [-1, 1]"
@@ -141,111 +144,56 @@ def to_uint8(images: Tensor) -> Tensor:
     return images.float().add(1).mul(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def batches(data: ImageData, batch_size: int, seed: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    data: ImageData, batch_size: int, seed: int, start: int = 0, balanced: bool = False
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless shuffled batches `(real, labels)`: float32 (B,C,H,W) in [-1,1] and int64 (B,), from step `start` on.
 
     The order is a function of `(seed, epoch)` alone, so batch `start` is the same whether or not the ones before it
-    were drawn: an interrupted run continues exactly. The incomplete last batch of an epoch is left out.
+    were drawn: an interrupted run continues exactly. The incomplete last batch of an epoch is left out. `balanced`: in
+    place of each image once an epoch has as many, drawn so that every class comes equally often.
     """
     check_batch_size(data, batch_size)
     per_epoch = len(data) // batch_size
     epoch, first = divmod(start, per_epoch)
     for epoch in count(epoch):  # noqa: B020 - counts on from the epoch of `start`
         shuffle = torch.Generator().manual_seed(seed * 100_003 + epoch)
-        order = torch.randperm(len(data), generator=shuffle).to(data.labels.device)
+        order = _balanced_order(data, shuffle) if balanced else torch.randperm(len(data), generator=shuffle)
+        order = order.to(data.labels.device)
         for indices in order.split(batch_size)[first:per_epoch]:
             yield to_unit(data.images[indices]), data.labels[indices]
         first = 0
 
 
+def _balanced_order(data: ImageData, generator: torch.Generator) -> Tensor:
+    """As many positions as there are images: a class, each equally likely, then one of its images."""
+    labels = data.labels.cpu()
+    by_class = labels.argsort(stable=True)
+    counts = labels.bincount(minlength=data.num_classes)
+    classes = torch.randint(data.num_classes, (len(data),), generator=generator)
+    within = (torch.rand(len(data), generator=generator, dtype=torch.float64) * counts[classes]).long()
+    return by_class[(counts.cumsum(0) - counts)[classes] + within]
+
+
 def check_classes(data: ImageData) -> None:
     """Raise `UserError` when a class has no image: nothing could be learned about it."""
-    counts = data.labels.bincount(minlength=data.num_classes)
-    if counts.min() == 0:
-        label = int(counts.argmin())
-        raise UserError(
-            f"class {label} ({data.class_names[label]}) of {data.name} has 0 images: add some, or leave it out of "
-            "class_names."
-        )
+    names, labels = list(data.attributes.values()) or [data.class_names], data.labels[:, None]
+    if data.attributes:  # not every combination need be there, but every value
+        labels = split_labels(data.labels, data.attribute_sizes)
+    for values, column in zip(names, labels.unbind(1), strict=True):
+        counts = column.bincount(minlength=len(values))
+        if counts.min() == 0:
+            label = int(counts.argmin())
+            raise UserError(
+                f"class {label} ({values[label]}) of {data.name} has 0 images: add some, or leave it out of "
+                "class_names."
+            )
 
 
 def check_batch_size(data: ImageData, batch_size: int) -> None:
     """Raise `UserError` when not even one batch can be made."""
     if batch_size > len(data):
         raise UserError(f"batch_size {batch_size} is more than the {len(data)} images of {data.name}: make it smaller.")
-
-
-def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) -> ImageData:
-    """Read a data set, wherever it is: `$CGAN_DATA`, then `data/`, then a download into `data/`.
-
-    The four files of MNIST and its like may lie in <class>/raw, as torchvision lays them, or in the folder itself, and
-    may be gzipped. Offline, `mnist` falls back to the embedded `digits` with a warning that says so, unless
-    `$CGAN_DATA` is set; that, and any other that cannot be read, is a `UserError`, and so is a class without an image
-    to train on. Images are resized once, antialiased, to `image_size` pixels.
-    """
-    if name not in DATASETS:
-        raise unknown("data set", name, DATASETS)
-    check_name("data set", name)
-    source, class_names = DATASETS[name]
-    try:
-        images, labels = (
-            _own(name, source, train) if callable(source) else _from_files(name, source, class_names, train)
-        )
-    except OfflineError as error:
-        if name != "mnist" or os.environ.get("CGAN_DATA"):  # who says where the data are does not want others
-            raise
-        warnings.warn(f"{error} Using the embedded 8×8 digits instead.", stacklevel=2)
-        name, class_names = "digits", DIGITS
-        images, labels = _embedded_digits(train)
-    data = ImageData(name, images, labels, class_names)
-    if train:
-        check_classes(data)
-    return data.resized(image_size)
-
-
-load = load_data  # its name in notebooks that are already in circulation; goes with 1.0
-
-
-def is_local(name: str) -> bool:
-    """Whether `load_data` can read a data set of `DATASETS` without a download: its files are here, or it has none."""
-    from torchvision import datasets
-
-    source, _ = DATASETS[name]
-    return callable(source) or is_here(getattr(datasets, source))
-
-
-def _own(name: str, source: Callable[[bool], tuple[Tensor, Tensor]], train: bool) -> tuple[Tensor, Tensor]:
-    part = source(train)
-    if not isinstance(part, (tuple, list)) or len(part) != 2:
-        raise UserError(f"{name}: its function in DATASETS returned {shown(part)}: return images, labels.")
-    return part[0], part[1]
-
-
-def _from_files(name: str, class_name: str, class_names: tuple[str, ...], train: bool) -> tuple[Tensor, Tensor]:
-    from torchvision import datasets
-
-    source = getattr(datasets, class_name)
-    if not isinstance(vars(source).get("resources"), list):  # EMNIST, for one, has inherited the addresses of MNIST
-        raise UserError(
-            f"{name}: torchvision's {class_name} is not read from four files as MNIST is: in DATASETS, give a function "
-            "in place of its name, that returns images and labels."
-        )
-    images, labels, folder = read_part(source, name, train)
-    if len(images) != len(labels) or labels.max() >= len(class_names):
-        raise UserError(f"the images and labels in {folder} do not belong together: delete them, and get them again.")
-    return images.unsqueeze(1), labels.long()
-
-
-def _embedded_digits(train: bool) -> tuple[Tensor, Tensor]:
-    """scikit-learn's 1,797 real handwritten digits at 8×8: 1,500 to train on and 297 to test with."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    order = torch.randperm(len(digits.target), generator=torch.Generator().manual_seed(0))
-    order = order[:1500] if train else order[1500:]
-    images = torch.from_numpy(digits.images).float().mul(255 / 16).round().to(torch.uint8)  # (1797, 8, 8)
-    labels = torch.from_numpy(digits.target).long()
-    return images[order].unsqueeze(1), labels[order]
 
 
 def resize(images: Tensor, size: int) -> Tensor:
@@ -260,13 +208,3 @@ def resize(images: Tensor, size: int) -> Tensor:
         for chunk in images.split(4096)
     ]
     return torch.cat(resized)
-
-
-# name: (where it comes from, names of the classes). It comes from a class in torchvision.datasets with four files as
-# MNIST has, or from a function of your own, `read(train: bool)` → images uint8 (N,C,H,W) and labels int64 (N,)
-DATASETS: dict[str, tuple[str | Callable[[bool], tuple[Tensor, Tensor]], tuple[str, ...]]] = {
-    "mnist": ("MNIST", DIGITS),
-    "fashion_mnist": ("FashionMNIST", CLOTHES),
-    "kmnist": ("KMNIST", KANA),
-    "digits": (_embedded_digits, DIGITS),
-}

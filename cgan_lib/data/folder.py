@@ -1,0 +1,73 @@
+"""A folder of pictures, a folder for each class: as torchvision's `ImageFolder`; with a part to test with, or none."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from cgan_lib.data.collection import Collection, Item, collect, divide
+from cgan_lib.data.pictures import SUFFIXES
+from cgan_lib.errors import UserError
+
+TRAIN, TEST = ("train", "training"), ("test", "testing", "val", "valid", "validation")
+
+
+def open_folder(root: Path) -> Collection:
+    """The pictures below `root`: `<class>/…`, or `train/<class>/…` and `test/<class>/…`; `UserError` when none are."""
+    parts = {_plain(folder): folder for folder in _folders(root)}
+    train = next((parts[name] for name in TRAIN if name in parts), None)
+    test = next((parts[name] for name in TEST if name in parts), None)
+    halves = [(train, True), (test, False)] if train else [(root, True)]
+    folders = {half: _folders(folder) for folder, half in halves if folder}
+    names = sorted({folder.name for half in folders.values() for folder in half if _has_pictures(folder)}, key=_natural)
+    if not names:
+        raise UserError(f"{root} {_why_none(root)}: put the pictures of each class into a folder of its own.")
+    labels = {name: label for label, name in enumerate(names)}
+    items = [
+        Item(path.relative_to(root).as_posix(), path, labels[folder.name], half)
+        for half, classes in folders.items()
+        for folder in classes
+        if folder.name in labels
+        for path in _pictures(folder)
+    ]
+    whole = all(any(item.train is half for item in items) for half in (True, False))
+    return collect(str(root), items if whole else divide(items), names, _state(root, items))
+
+
+def _folders(root: Path) -> list[Path]:
+    return [path for path in root.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))]
+
+
+def _pictures(folder: Path) -> Iterator[Path]:
+    """Every picture below a folder, by its suffix, but none that is hidden."""
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and path.suffix.lower() in SUFFIXES and path.is_file():
+            yield path
+
+
+def _has_pictures(folder: Path) -> bool:
+    return any(True for _ in _pictures(folder))
+
+
+def _plain(folder: Path) -> str:
+    return folder.name.lower()
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    """A key that sorts 2 before 10, as people do."""
+    return [(text.casefold(), int(digits or 0)) for digits, text in re.findall(r"(\d+)|(\D+)", name)]
+
+
+def _why_none(root: Path) -> str:
+    loose = sum(path.suffix.lower() in SUFFIXES for path in root.iterdir())
+    return f"holds {loose} pictures, but no folder of a class" if loose else "holds no pictures"
+
+
+def _state(root: Path, items: Iterable[Item]) -> str:
+    digest = hashlib.sha256()
+    for item in sorted(items, key=lambda item: item.key):
+        facts = (root / item.key).stat()
+        line = f"{item.key}\0{facts.st_size}\0{facts.st_mtime_ns}\0{item.train}\n"
+        digest.update(line.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
