@@ -11,7 +11,6 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from importlib import import_module
-from itertools import groupby
 from pathlib import Path
 from pkgutil import iter_modules
 
@@ -61,8 +60,10 @@ def table() -> str:
     """A line for each check, with the exercises that it serves."""
     place, refused = numbers(), wrong_answers()
     lines = ["| notebook | exercise | kind | level | minutes | wrong answers caught |", "|---|---|---|---|---:|---:|"]
-    for check, cases in groupby(in_order(), lambda each: hints.check_of(each.name)):
-        first, *others = cases
+    by_check: dict[str, list[Exercise]] = {}  # a check that serves several stands where the first of them does
+    for each in in_order():
+        by_check.setdefault(hints.check_of(each.name), []).append(each)
+    for check, (first, *others) in by_check.items():
         times = f"{len(others) + 1} × " if others else ""
         about = f"{first.kind} | {'●' * first.difficulty} | {times}{first.minutes} | {refused[check]}"
         lines.append(f"| {first.notebook} | {place.get(first.name, '–')} · `{check}` | {about} |")
