@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from cgan_lib.data import add_data, dataset_names
 from cgan_lib.data.collection import Item, divide
 from cgan_lib.data.folder import open_folder
 from cgan_lib.data.pictures import squared
+from cgan_lib.data.tables import open_table
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -532,3 +534,72 @@ def test_the_command_says_what_is_in_a_folder_and_how_to_go_on(fruit, capsys):
     assert "train relativistic --dataset market --image-size 16" in said
     assert main(["data", "nowhere/at/all"]) != 0
     assert "neither a folder nor a file" in capsys.readouterr().err
+
+
+# --- what goes wrong in silence
+
+
+def test_a_class_may_be_called_train(home):
+    for name in ("car", "ship", "train"):
+        (home / "vehicles" / name).mkdir(parents=True)
+        picture(RED).save(home / "vehicles" / name / "a.png")
+    assert open_folder(home / "vehicles").class_names == ("car", "ship", "train")
+
+
+def test_classes_with_one_number_have_one_order(home):
+    names = ("00007", "0007", "007", "07", "7")
+    for name in names:
+        (home / "set" / name).mkdir(parents=True)
+        picture(RED).save(home / "set" / name / "a.png")
+    assert open_folder(home / "set").class_names == names
+
+
+def test_labels_that_were_corrected_beside_their_pictures_are_read_again(home):
+    np.save(home / "images.npy", np.zeros((8, 6, 6), np.uint8))
+    states = set()
+    for labels in ([0, 1] * 4, [1, 0] * 4):
+        np.save(home / "labels.npy", np.array(labels))
+        states.add(open_table(home / "images.npy").state)
+    assert len(states) == 2
+
+
+def test_a_name_that_is_made_here_is_taken(fruit, home):
+    with pytest.raises(UserError, match="is taken"):
+        add_data(fruit, "coloured_digits")
+    fruit.rename(home / "emnist")
+    assert add_data(home / "emnist") != "emnist"
+
+
+def test_a_path_is_not_taken_for_a_set_of_torchvision(fruit, home, monkeypatch):
+    fruit.rename(home / "svhn")
+    monkeypatch.chdir(home)
+    assert load_data("./svhn", image_size=8).class_names == ("apple", "ripe bananas")
+
+
+def test_suffixes_may_be_in_capitals_and_pictures_go_before_rows_of_numbers(home):
+    arrays = dict(data=np.zeros((4, 36)), images=np.zeros((4, 6, 6), np.uint8), target=np.array([0, 1, 0, 1]))
+    with open(home / "A.NPZ", "wb") as file:
+        np.savez(file, **arrays)
+    assert len(open_table(home / "A.NPZ").items) == 4
+
+
+def test_a_disk_that_is_too_small_is_a_line(fruit, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100))
+    with pytest.raises(UserError, match=r"GB are free"):
+        load_data(str(fruit), image_size=16)
+
+
+def test_what_is_made_ready_of_one_set_leaves_that_of_a_longer_name_alone(fruit, home):
+    add_data(fruit, "fruit-8-large")
+    load_data("fruit-8-large", image_size=16)
+    add_data(fruit, "fruit")
+    load_data("fruit", image_size=8)
+    assert len(list((home / "data" / "prepared").glob("fruit-8-large-16-*.safetensors"))) == 1
+
+
+@pytest.mark.parametrize("name", [["mnist"], {}, 5])
+def test_a_name_that_is_no_text_is_a_line(fruit, name):
+    with pytest.raises(UserError):
+        load_data(name)
+    with pytest.raises(UserError):
+        add_data(fruit, name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cgan_lib.errors import UserError
+from cgan_lib.errors import UserError, printable
 
 TEST_SHARE = 6  # of a class without a part to test with, every sixth picture
 MOST_CLASSES = 1000
@@ -56,4 +56,4 @@ def collect(where: str, items: Sequence[Item], class_names: Sequence[str], state
     if not 2 <= len(class_names) <= MOST_CLASSES:
         raise UserError(f"{where} has {len(class_names)} classes: give 2 to {MOST_CLASSES:,}, a folder for each.")
     ordered = sorted(items, key=lambda item: (not item.train, item.label, item.key))
-    return Collection(tuple(ordered), tuple(class_names), state)
+    return Collection(tuple(ordered), tuple(map(printable, class_names)), state)

@@ -17,6 +17,8 @@ def open_folder(root: Path) -> Collection:
     parts = {_plain(folder): folder for folder in _folders(root)}
     train = next((parts[name] for name in TRAIN if name in parts), None)
     test = next((parts[name] for name in TEST if name in parts), None)
+    if train and not _folders(train) and any(_has_pictures(parts[name]) for name in parts.keys() - {*TRAIN, *TEST}):
+        train = None  # a class, as of vehicles: car, ship, train
     halves = [(train, True), (test, False)] if train else [(root, True)]
     folders = {half: _folders(folder) for folder, half in halves if folder}
     names = sorted({folder.name for half in folders.values() for folder in half if _has_pictures(folder)}, key=_natural)
@@ -54,9 +56,9 @@ def _plain(folder: Path) -> str:
     return folder.name.lower()
 
 
-def _natural(name: str) -> list[tuple[str, int]]:
-    """A key that sorts 2 before 10, as people do."""
-    return [(text.casefold(), int(digits or 0)) for digits, text in re.findall(r"(\d+)|(\D+)", name)]
+def _natural(name: str) -> tuple[list[tuple[str, int]], str]:
+    """A key that sorts 2 before 10, as people do; the same every time, of 1 and 01 too."""
+    return [(text.casefold(), int(digits or 0)) for digits, text in re.findall(r"(\d+)|(\D+)", name)], name
 
 
 def _why_none(root: Path) -> str:

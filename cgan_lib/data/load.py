@@ -33,12 +33,12 @@ def load_data(name: str = "mnist", *, train: bool = True, image_size: int = 28) 
     A path is a folder with a folder for each class, or a file of pictures, as `add_data` takes them; the name of the
     data is then that of the folder.
     """
+    if not isinstance(name, str):
+        raise UserError(f"a data set is named by a text, not {shown(name)}: mnist, or the path of a folder.")
     if name in MADE:
         return made(name, train=train, image_size=image_size)
     if name in DATASETS:
         return _built_in(name, train, image_size)
-    if not isinstance(name, str):
-        raise UserError(f"a data set is named by a text, not {shown(name)}: mnist, or the path of a folder.")
     if found := find_set(name):
         plain = "_".join(part for part in found if part).lower()
         return _prepared(plain, open_set(*found), Source(""), train, image_size)

@@ -7,10 +7,13 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,7 @@ from cgan_lib.paths import make_folder
 VERSION = 1  # of how pictures are made ready: another makes them anew
 FEW = 500  # pictures that are read before a progress bar would be seen
 NAMED = 5  # of the files that could not be read
+AT_ONCE = 2**22  # numbers of the pictures that are written at a time
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,10 @@ def prepare(collection: Collection, name: str, size: int, fit: Fit, grey: bool, 
         make_folder(folder)
         _make(path, collection, name, size, fit, grey)
         for other in folder.glob(f"{name}-{size}-*.safetensors"):
-            if other != path:
-                other.unlink(missing_ok=True)  # of pictures that were changed since
+            longer = "-" in other.stem[len(f"{name}-{size}-") :]  # of another set, whose name goes on
+            if other != path and not longer:
+                with suppress(OSError):  # Windows keeps a file that is mapped
+                    other.unlink(missing_ok=True)  # of pictures that were changed since
     return _open(path)
 
 
@@ -65,14 +71,27 @@ def _open(path: Path) -> Prepared:
 def _make(path: Path, collection: Collection, name: str, size: int, fit: Fit, grey: bool) -> None:
     """Write the file beside its place, then rename it: it is there whole or not at all."""
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+    shape = (len(collection.items), 3, size, size)
     try:
-        raw = np.memmap(partial, np.uint8, "w+", shape=(len(collection.items), 3, size, size))
+        _check_room(path, prod(shape))
+        raw = np.memmap(partial, np.uint8, "w+", shape=shape)
         good, coloured = _fill(raw, collection, name, size, fit)
         _save(path, raw, good, collection, 1 if grey or not coloured else 3)
+        del raw  # Windows removes no file that is mapped
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # mapped still, where something went wrong
+            partial.unlink(missing_ok=True)
+
+
+def _check_room(path: Path, needed: int) -> None:
+    """`UserError` when the disk is too small: writing into a mapped file there would end the process without a word."""
+    if (free := shutil.disk_usage(path.parent).free) < needed:
+        raise UserError(
+            f"making {path.name} ready takes {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free in {path.parent}: "
+            "free space there, set CGAN_HOME, or take a smaller image_size."
+        )
 
 
 def _fill(raw: np.ndarray, collection: Collection, name: str, size: int, fit: Fit) -> tuple[np.ndarray, bool]:
@@ -91,9 +110,12 @@ def _fill(raw: np.ndarray, collection: Collection, name: str, size: int, fit: Fi
 
     with ThreadPoolExecutor() as threads:
         reading = threads.map(read, range(len(raw)), collection.items)
-        for row, has_colours, failed in tqdm(reading, name, len(raw), unit="picture", disable=len(raw) < FEW):
-            good[row], coloured = not failed, coloured or has_colours
-            failures += [failed] if failed else []
+        try:
+            for row, has_colours, failed in tqdm(reading, name, len(raw), unit="picture", disable=len(raw) < FEW):
+                good[row], coloured = not failed, coloured or has_colours
+                failures += [failed] if failed else []
+        finally:
+            threads.shutdown(cancel_futures=True)  # who interrupts does not wait for all the other pictures
     _tell(name, failures, len(raw))
     return good, coloured
 
@@ -133,10 +155,12 @@ def _save(path: Path, raw: np.ndarray, good: np.ndarray, collection: Collection,
         partial.unlink(missing_ok=True)
 
 
-def _pieces(raw: np.ndarray, good: np.ndarray, channels: int, rows: int = 1024) -> Iterator[np.ndarray]:
+def _pieces(raw: np.ndarray, good: np.ndarray, channels: int) -> Iterator[np.ndarray]:
     """The good rows, some at a time, as grey where one channel is wanted (ITU-R 601, as PIL has it)."""
     weights = np.array([299, 587, 114]).reshape(1, 3, 1, 1)
+    rows = max(1, AT_ONCE // raw[0].size)
     for start in range(0, len(raw), rows):
         pixels = raw[start : start + rows][good[start : start + rows]]  # (n, 3, size, size)
-        grey = ((pixels * weights).sum(1, keepdims=True) + 500) // 1000
-        yield grey.astype(np.uint8) if channels == 1 else pixels
+        if channels == 1:
+            pixels = (((pixels * weights).sum(1, keepdims=True) + 500) // 1000).astype(np.uint8)
+        yield pixels

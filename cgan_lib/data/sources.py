@@ -10,6 +10,7 @@ from typing import get_args
 
 from cgan_lib.data.collection import Collection
 from cgan_lib.data.folder import open_folder
+from cgan_lib.data.made import MADE
 from cgan_lib.data.pictures import Fit
 from cgan_lib.data.registry import DATASETS
 from cgan_lib.data.tables import open_table
@@ -52,7 +53,7 @@ def add_data(path: str | Path, name: str | None = None, *, fit: Fit = "crop", gr
     source, known = Source(str(place), fit, bool(grey)), _read()
     if name is None:
         name = next(each for each in _names(source) if each not in known or known[each] == source)
-    elif is_taken(name) or known.get(check_name("name", name), source) != source:
+    elif is_taken(check_name("name", name)) or known.get(name, source) != source:
         raise UserError(f"the name {name} is taken: choose another.")
     if name not in known:
         source.open()
@@ -79,7 +80,10 @@ def is_path(name: str) -> bool:
 
 def is_taken(name: str) -> bool:
     """Whether a name means something else already."""
-    return name in DATASETS or find_set(name) is not None
+    try:
+        return name in DATASETS or name in MADE or find_set(name) is not None
+    except UserError:  # emnist, of which there are several
+        return True
 
 
 def _names(source: Source) -> Iterator[str]:

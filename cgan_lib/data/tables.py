@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from math import isqrt
 from pathlib import Path
@@ -33,12 +33,12 @@ def open_table(path: Path) -> Collection:
 
 
 def _read(path: Path) -> Mapping[str, np.ndarray]:
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         return _read_csv(path)
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         with np.load(path, allow_pickle=False) as arrays:
             return {name.lower(): arrays[name] for name in arrays.files}
-    labels = path.with_name(re.sub(r"(images?|x|data)(?=\.npy$)", "labels", path.name))
+    labels = path.with_name(re.sub(r"(images?|x|data)(?=\.npy$)", "labels", path.name, flags=re.IGNORECASE))
     if labels == path or not labels.is_file():
         raise UserError(f"{path} has no labels beside it: call them images.npy and labels.npy, or save both as .npz.")
     return {"images": np.load(path, mmap_mode="r", allow_pickle=False), "labels": np.load(labels, allow_pickle=False)}
@@ -61,25 +61,28 @@ def _read_csv(path: Path) -> Mapping[str, np.ndarray]:
 def _parts(path: Path, arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
     """Images, labels and whether they are to train with: of one part, or of several, as MedMNIST and Keras have it."""
     for part, train in (("", True), ("train", True), ("val", True), ("test", False)):
-        spellings = {f"{name}_{part}" for name in IMAGES} | {f"{part}_{name}" for name in IMAGES} if part else IMAGES
-        answers = {f"{name}_{part}" for name in LABELS} | {f"{part}_{name}" for name in LABELS} if part else LABELS
-        images = next((arrays[name] for name in sorted(spellings) if name in arrays), None)
-        labels = next((arrays[name] for name in sorted(answers) if name in arrays), None)
+        images, labels = (_called(arrays, names, part) for names in (IMAGES, LABELS))
         if images is not None and labels is not None:
             yield _pixels(path, images), labels.reshape(len(labels), -1), train
 
 
+def _called(arrays: Mapping[str, np.ndarray], names: Sequence[str], part: str) -> np.ndarray | None:
+    """The array that has the first of these names, with the part in front or behind."""
+    spellings = (each for name in names for each in ((f"{name}_{part}", f"{part}_{name}") if part else (name,)))
+    return next((arrays[each] for each in spellings if each in arrays), None)
+
+
 def _pixels(path: Path, images: np.ndarray) -> np.ndarray:
-    if images.dtype == bool:
-        return images.astype(np.uint8) * 255
     if images.ndim not in (3, 4):
         raise UserError(f"{path}: images of shape {images.shape} are none: they should be {SHAPES}.")
+    if images.dtype == bool:
+        return images.astype(np.uint8) * 255
     if images.dtype == np.uint8:
         return images
     if np.issubdtype(images.dtype, np.floating):
         low, high = float(images.min()), float(images.max())
         if not -1 <= low <= high <= 1:
-            raise UserError(f"{path}: fractions from {low:g} to {high:g}: pixels are 0 to 255, or 0 to 1, or −1 to 1.")
+            raise UserError(f"{path}: fractions from {low:g} to {high:g}: give 0 to 1, −1 to 1, or uint8 to 255.")
         return ((images + 1) / 2 * 255 if low < 0 else images * 255).round().astype(np.uint8)
     if images.min() < 0 or images.max() > 255:
         raise UserError(f"{path}: numbers from {images.min()} to {images.max()}: pixels are 0 to 255.")
@@ -107,5 +110,6 @@ def _collected(path: Path, parts: list, names: list[str] | None) -> Collection:
         ]
     divided = items if len({item.train for item in items}) == 2 else divide(items)
     facts = path.stat()
-    state = hashlib.sha256(f"{facts.st_size} {facts.st_mtime_ns} {len(items)}".encode()).hexdigest()
+    labelled = [(item.label, item.train) for item in items]  # labels may lie in a file of their own
+    state = hashlib.sha256(f"{facts.st_size} {facts.st_mtime_ns} {labelled}".encode()).hexdigest()
     return collect(str(path), divided, known or [str(value) for value in ordered], state)

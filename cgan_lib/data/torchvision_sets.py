@@ -34,7 +34,7 @@ NAMES = {"".join(filter(str.isalnum, name)).lower(): name for name in SETS}
 def find_set(name: str) -> tuple[str, str] | None:
     """The class in torchvision that a name means, and its variant; None when it means none."""
     plain, _, variant = name.lower().replace("_", "/", 1).partition("/") if "emnist" in name.lower() else (name, "", "")
-    found = NAMES.get("".join(filter(str.isalnum, plain)).lower())
+    found = None if set("/\\.") & set(plain) else NAMES.get(_letters(plain))  # ./svhn is a path
     if found != "EMNIST":
         return (found, "") if found else None
     if variant not in EMNIST_SPLITS:
