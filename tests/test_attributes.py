@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from cgan_lib import UserError, generate, get_recipe, load_data, load_generator
 from cgan_lib.attributes import join_labels, joint_names, split_labels
-from cgan_lib.data import ImageData, check_classes
+from cgan_lib.data import ImageData, batches, check_classes
 from cgan_lib.data.made import COLOURS, HELD_OUT
 from cgan_lib.evaluation.classifier import (
     Classifier,
@@ -19,6 +19,7 @@ from cgan_lib.evaluation.classifier import (
     train_classifier,
 )
 from cgan_lib.models import MODELS
+from cgan_lib.models.limits import check_attributes
 from cgan_lib.sampling import check_labels, real_grid
 from cgan_lib.training import Trainer
 from cgan_lib.weights import save_generator
@@ -201,3 +202,17 @@ def test_the_scores_of_classes_add_up_those_of_attributes():
     network = Classifier(30, 3, attributes=SIZES)
     scores = network.logits(torch.randn(5, 128)).view(5, 10, 3)
     assert torch.allclose(scores[:, 7, 0] - scores[:, 7, 1], scores[:, 2, 0] - scores[:, 2, 1], atol=1e-5)
+
+
+def test_balanced_batches_of_combinations_show_no_image_for_one_that_has_none(coloured):
+    held_out = next(label for label in range(coloured.num_classes) if not (coloured.labels == label).any())
+    drawn = [labels for (_, labels), _ in zip(batches(coloured, 30, 0, balanced=True), range(200), strict=False)]
+    counts = torch.cat(drawn).bincount(minlength=coloured.num_classes)
+    assert counts[held_out] == 0
+    assert counts[held_out + 1] < 1.4 * counts.float().mean()  # it does not stand in for the one before it
+
+
+@pytest.mark.parametrize("attributes", [5, "ab", {"digit": 10}])
+def test_attributes_that_are_no_list_are_a_line(attributes):
+    with pytest.raises(UserError, match="attributes"):
+        check_attributes(attributes, 30)

@@ -170,7 +170,8 @@ def _balanced_order(data: ImageData, generator: torch.Generator) -> Tensor:
     labels = data.labels.cpu()
     by_class = labels.argsort(stable=True)
     counts = labels.bincount(minlength=data.num_classes)
-    classes = torch.randint(data.num_classes, (len(data),), generator=generator)
+    there = counts.nonzero().squeeze(1)  # of attributes, not every combination need have an image
+    classes = there[torch.randint(len(there), (len(data),), generator=generator)]
     within = (torch.rand(len(data), generator=generator, dtype=torch.float64) * counts[classes]).long()
     return by_class[(counts.cumsum(0) - counts)[classes] + within]
 

@@ -26,10 +26,10 @@ def check_config(config: dict[str, int]) -> dict[str, int]:
 
 def check_attributes(attributes: Sequence[int], num_classes: int) -> list[int]:
     """`attributes` as a list; `UserError` unless they are two sizes or more that make `num_classes` together."""
-    sizes = list(attributes)
+    sizes = list(attributes) if isinstance(attributes, (list, tuple)) else []  # a file may say anything
     if len(sizes) < 2 or any(type(size) is not int or size < 2 for size in sizes) or prod(sizes) != num_classes:
         raise UserError(
-            f"attributes {shown(sizes)} must be sizes from 2 on whose product is num_classes={num_classes}."
+            f"attributes {shown(attributes)} must be sizes from 2 on whose product is num_classes={num_classes}."
         )
     return sizes
 
