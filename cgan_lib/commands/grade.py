@@ -46,20 +46,25 @@ def command(
         raise UserError("--seconds must be 1 or more.")
     if csv is not None:
         check_out(csv, force, ".csv")
-    graded, unread = [], 0
-    for path in find_notebooks(submissions):
-        try:
-            graded.append(grade(path, everything, seconds))
-        except UserError as error:  # the others are graded all the same
-            print(f"error: {error}", file=sys.stderr)
-            unread += 1
-            continue
-        print(f"{printable(str(path))} (notebook {graded[-1].submission.notebook})\n{graded[-1].table()}\n", flush=True)
-    if len(graded) > 1:
-        _print_summary(graded)
+    graded: list[Graded] = []
+    notebooks, unread = find_notebooks(submissions), 0
     if csv is not None:
         make_folder(csv.parent)
-        write_atomically(csv, as_csv(graded).encode("utf-8-sig"))  # or spreadsheets take it for another alphabet
+    try:
+        for path in notebooks:
+            try:
+                graded.append(grade(path, everything, seconds))
+            except UserError as error:  # the others are graded all the same
+                print(f"error: {error}", file=sys.stderr)
+                unread += 1
+                continue
+            said = f"{printable(str(path))} (notebook {graded[-1].submission.notebook})\n{graded[-1].table()}\n"
+            print(said, flush=True)
+    finally:  # who interrupts it keeps what is graded
+        if csv is not None:
+            write_atomically(csv, as_csv(graded).encode("utf-8-sig"))  # or spreadsheets take it for another alphabet
+    if len(graded) > 1:
+        _print_summary(graded)
     return 2 if unread else 0
 
 

@@ -101,5 +101,11 @@ def as_csv(all_graded: Iterable[Graded]) -> str:
         where = (printable(str(graded.submission.path)), graded.submission.notebook)
         for each in graded.grades:
             exercise = (each.exercise.name, each.exercise.kind, each.exercise.difficulty)
-            writer.writerow((*where, *exercise, each.verdict, each.points, each.message))
+            row = (*where, *exercise, each.verdict, each.points, each.message)
+            writer.writerow([_no_formula(cell) if isinstance(cell, str) else cell for cell in row])
     return text.getvalue()
+
+
+def _no_formula(cell: str) -> str:
+    """A text that no spreadsheet calculates: file names and errors are chosen by whoever handed in."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell

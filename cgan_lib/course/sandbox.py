@@ -21,7 +21,7 @@ import torch
 from cgan_lib.course import exercises
 from cgan_lib.course.submissions import Step
 from cgan_lib.errors import needs, printable
-from cgan_lib.paths import home
+from cgan_lib.paths import expanded, home
 
 START = 300  # seconds until the process must be ready: it imports PyTorch, on a machine that may be busy
 CHECK = 900  # seconds for a check, which has a limit of its own, but not on Windows
@@ -87,7 +87,8 @@ def _environment(folder: str) -> dict[str, str]:
     """What the process is to find in its environment: nothing it writes, and no run it finds, is of this course."""
     data = home() / "data"
     there = data.is_dir() and any(path.is_dir() for path in data.iterdir())
-    data_at = {"CGAN_DATA": os.environ.get("CGAN_DATA", str(data))} if there or "CGAN_DATA" in os.environ else {}
+    chosen = os.environ.get("CGAN_DATA", str(data) if there else "")
+    data_at = {"CGAN_DATA": os.path.abspath(expanded("CGAN_DATA", chosen))} if chosen else {}  # it works elsewhere
     return {"CGAN_HOME": folder, "IPYTHONDIR": folder, "MPLBACKEND": "agg", **data_at}
 
 

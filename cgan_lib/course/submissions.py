@@ -16,6 +16,8 @@ from cgan_lib.paths import check_path
 CHECK = re.compile(r"\bcheck_(\w+)\(\s*(?:[\"'](\w+)[\"'])?")  # a case comes first, where there is one
 TRAINS = re.compile(r"(re)?train(_\w+)?|\w+_train|Trainer|fit|backward")  # names of what takes minutes when called
 
+UNPARSED = (SyntaxError, ValueError, RecursionError, MemoryError)  # no code, half a letter, nested too deeply
+
 
 @dataclass(frozen=True)
 class Step:
@@ -136,18 +138,18 @@ def made_by_training(submission: Submission) -> set[str]:
 def _steps(cell: int, text: str) -> Iterator[Step]:
     """A cell, in parts that end where a check is called."""
     try:
-        body = ast.parse(text).body
-    except SyntaxError:
+        parts = [(node, ast.unparse(node)) for node in ast.parse(text).body]
+    except UNPARSED:
         yield from (Step(cell, text, name) for name in exercises_in(text) or [""])
         return
     lines: list[str] = []
-    for node in body:
+    for node, source in parts:
         calls = [(name, call) for call in _calls(node) if (name := _checked(call))]
         for name, call in calls:
             yield Step(cell, "\n".join(lines), name, _arguments(call))
             lines = []
         if not calls:
-            lines.append(ast.unparse(node))
+            lines.append(source)
     if lines:
         yield Step(cell, "\n".join(lines))
 
@@ -175,11 +177,11 @@ def _arguments(call: ast.Call) -> str:
 def _statements(cell: int, text: str) -> Iterator[Statement]:
     try:
         nodes = ast.parse(text).body
-    except SyntaxError:  # nothing of such a cell can run
+        sources = [ast.unparse(node) for node in nodes]
+        tables = [symtable.symtable(source, "cell", "exec") for source in sources]
+    except UNPARSED:  # nothing of such a cell can run
         return
-    for node in nodes:
-        source = ast.unparse(node)
-        table = symtable.symtable(source, "cell", "exec")
+    for node, source, table in zip(nodes, sources, tables, strict=True):
         bound = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
         yield Statement(cell, source, node, frozenset(bound | _changed(node)), frozenset(_read(table)))
 

@@ -11,8 +11,10 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from cgan_lib import UserError
 from cgan_lib.cli import main
+from cgan_lib.commands.grade import command
 from cgan_lib.course import sandbox
 from cgan_lib.course.exercises import EXERCISES
+from cgan_lib.course.grading import Grade, Graded, as_csv
 from cgan_lib.course.submissions import Submission, find_notebooks, made_by_training, plan, read_submission
 
 IMPORT = "from cgan_lib.course import exercises"
@@ -234,3 +236,47 @@ def test_what_cannot_be_graded_is_a_line_and_code_2(line, said, capsys):
     printed = capsys.readouterr()
     assert said in printed.err
     assert printed.out == ""
+
+
+HARD = {
+    "a name twice": "def f(z, z):\n    return z",
+    "no scope": "nonlocal x",
+    "half a letter": "x = '\ud800'",
+    "signs": "x = " + "-" * 5000 + "1",
+    "a long sum": "x = " + "1+" * 400 + "1",
+}
+
+
+@pytest.mark.parametrize("cell", HARD.values(), ids=HARD)
+def test_code_that_cannot_be_read_hinders_no_other(cell):
+    steps = plan(submission(cell, "exercises.check_modes(3)"), False)
+    assert steps[-1].exercise == "modes"
+    plan(submission(cell), True)
+    made_by_training(submission(cell))
+
+
+def test_no_spreadsheet_calculates_what_was_handed_in():
+    grade = Grade(EXERCISES["modes"], "raised", "=HYPERLINK(0): x")
+    (row,) = csv.DictReader(as_csv([Graded(submission(), [grade])]).splitlines())
+    assert row["message"] == "'=HYPERLINK(0): x"
+
+
+def test_who_interrupts_keeps_what_is_graded(tmp_path, monkeypatch):
+    for name in ("01_a.ipynb", "01_b.ipynb"):
+        notebook(tmp_path / name, "pass")
+
+    def grade(path, *_):
+        if path.name == "01_b.ipynb":
+            raise KeyboardInterrupt
+        return Graded(submission(), [Grade(EXERCISES["modes"], "right", "")])
+
+    monkeypatch.setattr("cgan_lib.commands.grade.grade", grade)
+    with pytest.raises(KeyboardInterrupt):
+        command([tmp_path], csv=tmp_path / "marks.csv")
+    assert "modes" in (tmp_path / "marks.csv").read_text("utf-8-sig")
+
+
+def test_where_the_data_are_holds_in_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CGAN_DATA", "mine")
+    assert sandbox._environment("elsewhere")["CGAN_DATA"] == str(tmp_path / "mine")
