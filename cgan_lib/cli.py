@@ -1,4 +1,4 @@
-"""Command line: train, recipes, info, generate, evaluate, export, serve, grade. Each is a module in `commands`."""
+"""The command line: each of `COMMANDS` is a module in `commands`."""
 
 import io
 import re

@@ -30,7 +30,10 @@ def file() -> Path:
 
 
 def read() -> Book:
-    """`{"exercises": {name: …}, "predictions": {question: …}}`; a file that is damaged is put aside, with a note."""
+    """`{"exercises": {name: …}, "predictions": {question: …}}`; a damaged file is put aside, with a note.
+
+    `UserError` for a file that may not be read.
+    """
     try:
         found = json.loads(file().read_text("utf-8"))
         return {part: dict(found[part]) for part in ("exercises", "predictions")}
@@ -40,6 +43,8 @@ def read() -> Book:
         aside = file().with_suffix(".damaged.json")
         warnings.warn(f"{short(file())} cannot be read ({error}); it is {aside.name} now.", stacklevel=2)
         file().replace(aside)
+    except OSError as error:  # not to be taken for an empty one, or the next answer would be written over it
+        raise UserError(f"{short(file())} cannot be read ({error.strerror}): check who may read it.") from error
     return {"exercises": {}, "predictions": {}}
 
 

@@ -95,3 +95,12 @@ def test_gradients_are_found_where_a_notebook_has_switched_them_off(switched_off
 
 def test_an_answer_that_would_end_the_notebook_does_not():
     assert "raised SystemExit" in repr(verdict("nonsaturating", lambda fake: sys.exit(3)))
+
+
+def test_a_check_without_its_case_says_which_there_are():
+    name = next(name for name in exercises.EXERCISES if " " in name).rpartition(" ")[0]
+    check = getattr(exercises, f"check_{name}")
+    for given in ((), ("",), ("none such", 3)):
+        said = check(*given)
+        assert said.state == "wrong"
+        assert "the first argument is one of" in said.message

@@ -1,6 +1,9 @@
 """The lab of notebook 08: repeatable, its faults are named by `diagnose`, and what is shown does not tell."""
 
+from types import SimpleNamespace
+
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +18,7 @@ from cgan_lib.course.lab import (
     name_of,
     show_case,
     show_case_signs,
+    show_signs,
     train_lab,
 )
 from cgan_lib.course.lab.cases import part_source
@@ -103,3 +107,12 @@ def test_an_unknown_case_or_part_is_one_line():
         case_run("Z")
     with pytest.raises(UserError, match="unknown part 'rate': did you mean 'rates'"):
         Parts().replace(rate=1)
+
+
+def test_a_sign_that_one_run_has_not_is_a_dash(capsys):
+    curve = (np.arange(2), np.ones(2))
+    signs = {"vitals/separated": curve}
+    runs = (SimpleNamespace(history=lambda more=more: signs | more) for more in ({"vitals/z_moves": curve}, {}))
+    show_signs(dict(zip("ab", runs, strict=True)))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("z_moves")]
+    assert line.endswith("–")

@@ -185,3 +185,11 @@ def test_exercises_are_listed_in_the_order_of_their_notebook(kept, capsys):
     numbers = [int(line.split()[0]) for line in printed(capsys, "04").splitlines()]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) > 5
+
+
+def test_a_file_that_may_not_be_read_is_not_written_over(kept):
+    kept.mkdir(parents=True)
+    with pytest.warns(UserWarning, match="progress is not kept"):
+        assert exercises.check_numbers_in_image(784)
+    with pytest.raises(UserError, match="cannot be read"):
+        predict("Heads?", ["yes", "no"])

@@ -109,9 +109,10 @@ def check(
 
         @wraps(praise_or_raise)
         def checked(*answers: Any, **named: Any) -> Verdict:
-            case = str(answers[0]) if cases else ""
-            if case and case not in cases:
-                return Verdict("wrong", f"There is no case {case}: the first argument is one of {', '.join(cases)}.")
+            case = str(answers[0]) if cases and answers else ""
+            if cases and case not in tuple(cases):
+                said = f"There is no case {case}" if case else "No case is named"
+                return Verdict("wrong", f"{said}: the first argument is one of {', '.join(cases)}.")
             given = [*answers[bool(case) :], *named.values()]
             verdict = judge(lambda: praise_or_raise(*answers, **named), given, seconds)
             name = f"{check_name} {case}".strip()

@@ -43,5 +43,7 @@ def show_case_signs(case: str) -> None:
 
 def _course(log: Log, name: str) -> str:
     """From where to where a sign went; what the optimisers do is not known before they have moved."""
+    if name not in log:
+        return "–"
     from_the_start = len(log.all(name)) == len(log.all("separated"))
     return f"{f'{log.first(name):.3g}' if from_the_start else '–'} → {log.late(name):.3g}"
