@@ -116,10 +116,12 @@ class ProjectionDiscriminator(nn.Module):
         super().__init__()
         self.channels, self.image_size = channels, image_size
         widths = [base_channels * 2**k for k in range(doublings(image_size))]  # c, 2c for 28 and 32
-        layers = [nn.Conv2d(channels, base_channels, kernel_size=3, padding=1)]  # (N, c, H, W)
-        layers += [downsample(c_in, c_out) for c_in, c_out in pairwise([*widths, feature_dim])]  # (N, F, s, s)
-        layers += [nn.Conv2d(feature_dim, feature_dim, kernel_size=3, padding=1)]
-        self.backbone = nn.Sequential(*(part for each in layers for part in (spectral_norm(each), nn.LeakyReLU(LEAK))))
+        # Each convolution gets its norm before the next is made: both draw from the seed, and the order is part of it
+        layers = [spectral_norm(nn.Conv2d(channels, base_channels, kernel_size=3, padding=1)), nn.LeakyReLU(LEAK)]
+        for c_in, c_out in pairwise([*widths, feature_dim]):
+            layers += [spectral_norm(downsample(c_in, c_out)), nn.LeakyReLU(LEAK)]  # (N, 2c, H/2, W/2), (N, F, s, s)
+        last = nn.Conv2d(feature_dim, feature_dim, kernel_size=3, padding=1)  # (N, F, s, s)
+        self.backbone = nn.Sequential(*layers, spectral_norm(last), nn.LeakyReLU(LEAK))
         self.dropout = Dropout(dropout)
         self.head = ProjectionHead(feature_dim, num_classes, attributes)
         spectral_norm(self.head.linear)
