@@ -18,6 +18,7 @@ from cgan_lib.evaluation.classifier import (
     save_classifier,
     train_classifier,
 )
+from cgan_lib.evaluation.samples import generate_like
 from cgan_lib.models import MODELS
 from cgan_lib.models.limits import check_attributes
 from cgan_lib.sampling import check_labels, real_grid
@@ -186,6 +187,12 @@ def test_what_measures_has_seen_what_was_kept_back(monkeypatch):
     test = load_data("coloured_digits", train=False, image_size=16)
     red_7s = test.take(test.labels == RED_7)
     assert accuracy(network, red_7s) > 80
+
+
+def test_gan_train_learns_attributes_from_fakes_as_from_reals(coloured):
+    generator = build("bce")[0]
+    fakes = generate_like(generator, coloured, 60)
+    assert fakes.attributes == coloured.attributes
 
 
 def test_the_classifier_of_attributes_survives_its_file(tmp_path):

@@ -21,7 +21,8 @@ MOST_COUNT = 100_000
 def generate_like(generator: ConditionalGenerator, real: ImageData, count: int, seed: int = 1) -> ImageData:
     """`count` fakes with labels distributed as those of the real images."""
     labels = spread_labels(real.labels, count)
-    return ImageData(f"fake {real.name}", generate(generator, labels, seed=seed), labels, real.class_names)
+    images = generate(generator, labels, seed=seed)
+    return ImageData(f"fake {real.name}", images, labels, real.class_names, real.attributes)
 
 
 def in_proportion(data: ImageData, count: int) -> ImageData:

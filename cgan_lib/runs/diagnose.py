@@ -1,6 +1,7 @@
 """`diagnose`: what is wrong with a run, told from its log alone."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Protocol
 
 from cgan_lib.figures import Curves
@@ -9,6 +10,7 @@ from cgan_lib.runs.rules import RULES, Log
 LEAST_POINTS = 4  # of the vital signs, the one before the first step among them: with fewer, nothing has settled
 LEAST_STEPS = 40  # for rules that infer: earlier, healthy runs and others look alike
 ALWAYS = ("separated", "z_moves", "label_moves", "nearest")  # signs that each run has, at every point
+NUMBERS = (*ALWAYS, "logit_lowest", "logit_highest", "loss/D", "loss/G")  # of which each must be one
 HEALTHY, CANNOT_TELL = "healthy", "cannot tell"
 
 
@@ -49,6 +51,9 @@ def diagnose(run: HasHistory) -> Diagnosis:
     if (points := min(len(log.all(name)) for name in ALWAYS)) < LEAST_POINTS:
         reason = f"vital signs were taken {points} times, and it takes {LEAST_POINTS}"
         return Diagnosis(CANNOT_TELL, (reason,), "Train on, or take them more often: a smaller grid_every.")
+    if lost := [name for name in NUMBERS if name in log and not isfinite(log.last(name))]:
+        reason = f"{lost[0]} ends in {log.last(lost[0])}: the training has diverged, and no rule can compare with that"
+        return Diagnosis(CANNOT_TELL, (reason,), "Lower the learning rates, and go on from before.")
     young = log.step < LEAST_STEPS
     for cause, rule in RULES.items():
         known = all(name in log for name in rule.needs) and not (rule.infers and young)

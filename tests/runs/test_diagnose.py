@@ -120,6 +120,13 @@ def test_a_log_that_says_too_little_gets_no_guess():
     assert diagnose(Made(FAULTY["high_rate"][0], points=LEAST_POINTS, every=20)).cause == "high_rate"
 
 
+@pytest.mark.parametrize("name", ["loss/G", "separated", "logit_highest"])
+def test_a_run_that_ended_in_nan_is_not_called_healthy(name):
+    found = diagnose(Made({name: np.nan}))
+    assert found.cause == CANNOT_TELL
+    assert f"{name} ends in nan" in found.reasons[0]
+
+
 def test_a_young_run_is_told_what_is_plainly_wrong_and_no_more():
     for cause, rule in RULES.items():
         found = diagnose(Made(FAULTY[cause][0], every=LEAST_STEPS // 4 - 1)).cause
