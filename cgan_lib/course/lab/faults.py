@@ -145,7 +145,7 @@ FAULTS: dict[str, Fault] = {
     "weak_discriminator": Fault(
         "rates",
         (3e-3, 2e-5),
-        "D learns over a hundred times more slowly than G. It is fooled by anything: G learns what fools it, not digits.",
+        "D learns over a hundred times more slowly than G. Anything fools it, and G learns what does, not digits.",
     ),
     "minimax": Fault(
         "generator_step",
