@@ -240,6 +240,36 @@ def test_a_folder_that_is_gone_is_named(fruit):
         load_data("my_fruit", image_size=8)
 
 
+def test_a_part_to_validate_with_is_trained_with_beside_one_to_test_with(home):
+    for part, count in (("train", 3), ("val", 2), ("test", 1)):
+        for name in "ab":
+            (home / "set" / part / name).mkdir(parents=True)
+            for number in range(count):
+                picture(RED).save(home / "set" / part / name / f"{number}.png")
+    assert len(load_data(str(home / "set"), image_size=8)) == 10
+    assert len(load_data(str(home / "set"), image_size=8, train=False)) == 2
+
+
+def test_a_file_is_no_other_kind_of_document_whatever_its_name(fruit):
+    (fruit / "apple" / "drawing.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    with pytest.warns(UserWarning, match=r"1 of 13 pictures were left out: apple/drawing\.png"):
+        load_data(str(fruit), image_size=8)
+
+
+def test_a_dark_picture_of_16_bits_stays_dark(home):
+    for label in "ab":
+        (home / "set" / label).mkdir(parents=True)
+        Image.fromarray(np.full((9, 9), 200, np.uint16)).save(home / "set" / label / "a.png")
+    assert load_data(str(home / "set"), image_size=8).images.max() == 0
+
+
+def test_a_damaged_file_of_prepared_pictures_is_made_anew(fruit):
+    before = load_data(str(fruit), image_size=8).images.clone()
+    (prepared,) = (fruit.parent / "data" / "prepared").iterdir()
+    prepared.write_bytes(prepared.read_bytes()[:200])
+    assert torch.equal(load_data("my_fruit", image_size=8).images, before)
+
+
 # --- names
 
 

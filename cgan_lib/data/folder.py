@@ -9,18 +9,26 @@ from cgan_lib.data.collection import Collection, Item, collect, divide
 from cgan_lib.data.pictures import SUFFIXES
 from cgan_lib.errors import UserError
 
-TRAIN, TEST = ("train", "training"), ("test", "testing", "val", "valid", "validation")
+TRAIN, VALID, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
 
 
 def open_folder(root: Path) -> Collection:
-    """The pictures below `root`: `<class>/…`, or `train/<class>/…` and `test/<class>/…`; `UserError` when none are."""
+    """The pictures below `root`: `<class>/…`, or `train/<class>/…` and `test/<class>/…`; `UserError` when none are.
+
+    Beside both, `val/<class>/…` is trained with; without `test`, it is what is tested with.
+    """
     parts = {_plain(folder): folder for folder in _folders(root)}
-    train = next((parts[name] for name in TRAIN if name in parts), None)
-    test = next((parts[name] for name in TEST if name in parts), None)
-    if train and not _folders(train) and any(_has_pictures(parts[name]) for name in parts.keys() - {*TRAIN, *TEST}):
+    train, valid, test = (
+        next((parts[name] for name in names if name in parts), None) for names in (TRAIN, VALID, TEST)
+    )
+    others = parts.keys() - {*TRAIN, *VALID, *TEST}
+    if train and not _folders(train) and any(_has_pictures(parts[name]) for name in others):
         train = None  # a class, as of vehicles: car, ship, train
-    halves = [(train, True), (test, False)] if train else [(root, True)]
-    folders = {half: _folders(folder) for folder, half in halves if folder}
+    folders = {True: _folders(train or root)}
+    if train and (tested := test or valid):
+        folders[False] = _folders(tested)
+    if train and test and valid:
+        folders[True] += _folders(valid)
     names = sorted({folder.name for half in folders.values() for folder in half if _has_pictures(folder)}, key=_natural)
     if not names:
         raise UserError(f"{root} {_why_none(root)}: put the pictures of each class into a folder of its own.")

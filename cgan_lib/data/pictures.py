@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Fit = Literal["crop", "pad"]
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".pnm", ".avif"}
+# What a file may be, whatever its name says: others, such as EPS, are handed to programs outside
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 SIXTEEN_BITS = 257  # 65535 / 255
 
 
@@ -27,7 +29,8 @@ def read_picture(source: Path | Callable[[], Any], size: int, fit: Fit) -> np.nd
     try:
         if callable(source):
             return squared(as_picture(source()), size, fit)
-        with Image.open(source) as picture:
+        Image.init()  # then it knows every format that is installed
+        with Image.open(source, formats=[each for each in FORMATS if each in Image.OPEN]) as picture:
             if picture.format == "JPEG":
                 picture.draft("RGB", (2 * size, 2 * size))  # decodes no finer than it has to
             return squared(picture, size, fit)
@@ -64,9 +67,10 @@ def in_rgb(picture: "Image") -> "Image":
     """A picture in RGB: 16 bits as 8, and what is transparent on white."""
     from PIL import Image
 
-    if picture.mode.startswith("I"):  # grey in 16 bits, as "I;16" or, of older files, in 32
+    if picture.mode.startswith("I"):  # grey in 16 bits, "I;16"; of older versions of PIL, in 32
         pixels = np.asarray(picture).astype(np.int64)
-        eight = pixels // SIXTEEN_BITS if pixels.max() > 255 else pixels
+        deep = picture.mode.startswith("I;16") or pixels.max() > 255
+        eight = pixels // SIXTEEN_BITS if deep else pixels
         return Image.fromarray(eight.clip(0, 255).astype(np.uint8)).convert("RGB")
     if picture.mode == "F":
         raise ValueError("its pixels are fractions, of which nobody knows black and white")

@@ -57,7 +57,12 @@ def prepare(collection: Collection, name: str, size: int, fit: Fit, grey: bool, 
             if other != path and not longer:
                 with suppress(OSError):  # Windows keeps a file that is mapped
                     other.unlink(missing_ok=True)  # of pictures that were changed since
-    return _open(path)
+    try:
+        return _open(path)
+    except Exception:  # of safetensors: a file that was cut off, or is none
+        path.unlink()
+        _make(path, collection, name, size, fit, grey)
+        return _open(path)
 
 
 def _open(path: Path) -> Prepared:
