@@ -27,6 +27,7 @@ from cgan_lib.data import batches, load_data
 from cgan_lib.files import write_atomically
 from cgan_lib.losses import LOSSES
 from cgan_lib.models import layers
+from cgan_lib.models.labels import ClassEmbedding
 from cgan_lib.paths import home
 from cgan_lib.recipes import RECIPES, Recipe, get_recipe
 from cgan_lib.training import Trainer
@@ -42,7 +43,7 @@ def as_tutorials_do(network: nn.Module) -> nn.Module:
         if isinstance(layer, layers.DenseToMaps):
             plain = nn.Sequential(nn.Linear(layer.in_features, layer.out_features), nn.Unflatten(1, layer.shape))
             plain[0].load_state_dict(layer.state_dict())
-        elif isinstance(layer, layers.ClassEmbedding):
+        elif type(layer) is ClassEmbedding:
             plain = nn.Embedding(*layer.weight.shape)
             plain.load_state_dict(layer.state_dict())
         elif isinstance(layer, layers.FlattenPixels):
