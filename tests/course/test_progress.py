@@ -1,6 +1,7 @@
 """What is solved and predicted is kept from one session to the next, and forgotten when asked."""
 
 import contextlib
+import signal
 import threading
 
 import pytest
@@ -171,6 +172,14 @@ def test_an_endless_answer_is_stopped(monkeypatch):
                 sum(range(9))
 
     assert "does not end" in repr(verdict.judge(lambda: verdict.run(endless), [endless], 1))
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers")
+def test_a_timer_that_runs_already_goes_on():
+    before, _ = signal.setitimer(signal.ITIMER_REAL, 500)
+    exercises.check_numbers_in_image(784)
+    left, _ = signal.setitimer(signal.ITIMER_REAL, before)
+    assert 400 < left <= 500
 
 
 def test_in_another_thread_a_check_works_too():
