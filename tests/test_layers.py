@@ -4,13 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from cgan_lib.models.labels import ClassEmbedding, LabelPlane
 from cgan_lib.models.layers import (
     Clamp,
-    ClassEmbedding,
     DenseToMaps,
     Dropout,
     FlattenPixels,
-    LabelPlane,
     dcgan_init,
     quiet_labels_init,
 )

@@ -123,7 +123,7 @@ def test_the_service_of_notebook_07_is_asked_past_a_proxy_and_ends_with_the_kern
     """Its cells up to the first pictures, where every request to a proxy ends in nothing."""
     cells = nbformat.read(ROOT / "notebooks" / "07_serving_and_sharing.ipynb", as_version=4).cells
     code = [cell.source for cell in cells if cell.cell_type == "code"]
-    (last,) = [number for number, source in enumerate(code) if "the same bytes" in source]
+    (last,) = [number for number, source in enumerate(code) if "the same bytes:" in source]
     nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
     running = kernel(**nowhere)
     for cell in running.send(*code[: last + 1]):
