@@ -9,6 +9,7 @@ from cgan_lib.runs.rules import Log
 from cgan_lib.sampling import real_grid
 
 WIDTH = 24  # of the column of names
+GRIDS = 6.5  # inches for two grids: near to the pixels that a digit has, and half as many bytes as over the full width
 
 
 def show_run(run: LabRun, title: str) -> None:
@@ -22,7 +23,7 @@ def show_case(case: str) -> None:
     """Draw the curves of a case, and its sample grid beside that of a healthy run; print both scores."""
     run, healthy = case_run(case), healthy_run()
     show_history(run.history(), f"case {case}")
-    show_grids({f"case {case}": run.grid(), "healthy": healthy.grid()}, run.data.class_names)
+    show_grids({f"case {case}": run.grid(), "healthy": healthy.grid()}, run.data.class_names, width=GRIDS)
     print(f"{f'case {case}':<10}{run.scores}")
     print(f"{'healthy':<10}{healthy.scores}")
 
