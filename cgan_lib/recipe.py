@@ -1,7 +1,7 @@
 """A recipe: everything that defines a run, as one frozen dataclass; and profiles, which say how long it takes."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, fields
 from dataclasses import replace as dataclass_replace
 from functools import cache
@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from cgan_lib.augment import check_augment
 from cgan_lib.errors import UserError, shown, unknown
 from cgan_lib.losses import LOSSES
-from cgan_lib.models import MODELS, Family
+from cgan_lib.models import FORMER_NAMES, MODELS, Family
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.paths import check_name
 
@@ -39,10 +39,15 @@ KINDS = {"int_type": "a whole number", "float_type": "a number", "finite_number"
 WORDS = {"gt": "more than", "ge": "at least", "lt": "below"}
 
 
-def one_of(kind: str, known: Any) -> BeforeValidator:
-    """A check for a field: its value is registered in `known`, now or later; else the nearest is suggested."""
+def one_of(kind: str, known: Any, former: Mapping[str, str] | None = None) -> BeforeValidator:
+    """A check for a field: its value is registered in `known`, now or later; else the nearest is suggested.
+
+    `former`: names of before → those of today.
+    """
 
     def check(name: Any) -> Any:
+        if isinstance(name, str) and former:
+            name = former.get(name, name)
         if not isinstance(name, str) or name not in known:
             raise unknown(kind, name, known)
         return name
@@ -75,7 +80,7 @@ class Recipe:
 
     name: Annotated[str, BeforeValidator(_folder_name)]
     """what this recipe is called; its runs lie in logs/<dataset>/<name>/"""
-    model: Annotated[str, one_of("model", MODELS)]
+    model: Annotated[str, one_of("model", MODELS, FORMER_NAMES)]
     """the two networks: a name in cgan_lib.models.MODELS"""
     _: KW_ONLY
     dataset: Annotated[str, BeforeValidator(_dataset_name)] = "mnist"

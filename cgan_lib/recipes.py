@@ -66,7 +66,7 @@ _ALL = [
     # DCGAN with InstanceNorm at 64×64. Its widths are not published: the DCGAN paper's, 512 → 64 and 64 → 512.
     *_system(
         "dcgan64",
-        both=dict(model="dcgan64", image_size=64, embed_dim=100, epochs=30, demo_steps=2400),
+        both=dict(model="dcgan", image_size=64, embed_dim=100, epochs=30, demo_steps=2400),
         published=dict(base_channels=512, base_channels_d=64, dropout=0.5, batch_size=128, lr=2e-4, beta1=0.5),
         ours=dict(
             base_channels=128,

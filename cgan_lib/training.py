@@ -12,7 +12,7 @@ from cgan_lib.augment import augment
 from cgan_lib.data import ImageData, batches
 from cgan_lib.errors import UserError, unknown
 from cgan_lib.losses import LOSSES
-from cgan_lib.models.dcgan64 import Growing
+from cgan_lib.models.dcgan import Growing
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.recipes import Precision, Recipe
 

@@ -31,7 +31,7 @@ EACH = sorted(MODELS)
 
 
 def build(model, size=16):
-    name = {"residual": "relativistic", "growing": "dcgan64_progressive"}.get(model, model)
+    name = {"residual": "relativistic", "growing": "dcgan64_progressive", "dcgan": "dcgan64"}.get(model, model)
     recipe = get_recipe(name, image_size=size, base_channels=16, base_channels_d=8)
     return recipe.build(30, 3, SIZES)
 

@@ -141,7 +141,7 @@ LOUDNESS = {
     "bce": (1.0, 1.0),
     "dropout": (0.35, 0.35),
     "spatial": (1.0, 1.0),
-    "dcgan64": (0.35, 0.35),
+    "dcgan": (0.35, 0.35),
     "growing": (0.35, 0.35),
     "projection": (0.35, None),
     "residual": (0.35, 0.35),
@@ -174,12 +174,12 @@ def test_labels_start_as_loud_as_each_family_can_bear(model):
             assert embedding.weight.std().item() == pytest.approx(expected, rel=0.04)
 
 
-# --- dcgan64
+# --- dcgan
 
 
 @pytest.mark.parametrize(("size", "side", "divisor"), [(28, 7, 2), (32, 4, 4), (64, 4, 8)])
-@pytest.mark.parametrize("model", ["dcgan64", "growing"])
-def test_dcgan64_starts_from_the_smallest_even_split_of_the_image(model, size, side, divisor):
+@pytest.mark.parametrize("model", ["dcgan", "growing"])
+def test_dcgan_starts_from_the_smallest_even_split_of_the_image(model, size, side, divisor):
     family = MODELS[model]
     generator = family.generator(image_size=size, base_channels=divisor)
     discriminator = family.discriminator(image_size=size, base_channels=2)
@@ -193,15 +193,15 @@ def test_dcgan64_starts_from_the_smallest_even_split_of_the_image(model, size, s
         family.generator(image_size=size, base_channels=divisor + 1)
 
 
-def test_dcgan64_has_the_widths_of_the_dcgan_paper_by_default():
+def test_dcgan_has_the_widths_of_the_dcgan_paper_by_default():
     with torch.device("meta"):
-        generator, discriminator = MODELS["dcgan64"].generator(), MODELS["dcgan64"].discriminator()
+        generator, discriminator = MODELS["dcgan"].generator(), MODELS["dcgan"].discriminator()
     assert [stage[0].out_channels for stage in generator.stages] == [512, 256, 128, 64]
     assert [stage[0].out_channels for stage in discriminator.stages] == [64, 128, 256, 512]
 
 
-@pytest.mark.parametrize("model", ["dcgan64", "growing"])
-def test_the_label_of_dcgan64_counts_through_its_plane_alone(model):
+@pytest.mark.parametrize("model", ["dcgan", "growing"])
+def test_the_label_of_dcgan_counts_through_its_plane_alone(model):
     torch.manual_seed(0)
     discriminator = MODELS[model].discriminator(num_classes=3, image_size=32, base_channels=8).eval()
     planes = discriminator.label_plane[0].weight.data  # (3, 32·32)
@@ -211,7 +211,7 @@ def test_the_label_of_dcgan64_counts_through_its_plane_alone(model):
     assert abs(logits[0] - logits[1]) > 1e-4
 
 
-@pytest.mark.parametrize("model", ["dcgan64", "growing"])
+@pytest.mark.parametrize("model", ["dcgan", "growing"])
 def test_a_constant_label_plane_gets_through_every_way_in_because_no_norm_takes_it_away(model):
     torch.manual_seed(0)
     discriminator = MODELS[model].discriminator(image_size=32, base_channels=8)
@@ -290,7 +290,7 @@ def test_grown_networks_are_the_plain_ones_with_the_same_weights(growing):
         build.load_state_dict(state)
         return build.eval()
 
-    size, family = x.shape[-1], MODELS["dcgan64"]
+    size, family = x.shape[-1], MODELS["dcgan"]
     same = plain(generator, family.generator(image_size=size, base_channels=16))
     assert torch.equal(same(z, labels), generator(z, labels))
     same = plain(discriminator, family.discriminator(image_size=size, base_channels=8))

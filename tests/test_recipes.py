@@ -160,7 +160,7 @@ def test_replace_leaves_the_original_alone(recipe):
 @pytest.mark.parametrize("model", ["bce", "spatial"])
 @pytest.mark.parametrize("loss", ["wasserstein", "relativistic"])
 def test_a_gradient_penalty_refuses_batch_norm_in_the_discriminator_and_names_the_fix(recipe, model, loss):
-    with pytest.raises(UserError, match=rf"{model} .* \(dropout, dcgan64, growing, .*\), or penalty_weight=0\.$"):
+    with pytest.raises(UserError, match=rf"{model} .* \(dropout, dcgan, growing, .*\), or penalty_weight=0\.$"):
         recipe.replace(model=model, loss=loss)
     assert recipe.replace(model=model, loss=loss, penalty_weight=0).loss == loss
     assert recipe.replace(model="dropout", loss=loss).penalty_weight is None
@@ -208,7 +208,7 @@ def test_every_system_has_the_networks_of_its_published_twin_apart_from_their_wi
         ("bce", dict(model="bce", loss="bce", lr=1.12e-4, beta1=0.037, batch_size=32, epochs=50, ema=0)),
         ("dropout", dict(model="dropout", loss="bce", lr=2e-4, beta1=0.5, batch_size=128, epochs=30, ema=0)),
         ("dropout", dict(seed=504, dropout=0.3)),
-        ("dcgan64", dict(model="dcgan64", loss="bce", lr=2e-4, beta1=0.5, beta2=0.999, batch_size=128, epochs=30)),
+        ("dcgan64", dict(model="dcgan", loss="bce", lr=2e-4, beta1=0.5, beta2=0.999, batch_size=128, epochs=30)),
         ("dcgan64", dict(image_size=64, embed_dim=100, dropout=0.5, ema=0)),
         ("projection", dict(model="projection", loss="hinge", base_channels=384, embed_dim=100)),
     ],
@@ -299,3 +299,8 @@ DRAWN = {
 def test_a_seed_draws_the_weights_that_it_always_drew(name):
     sums = [sum(p.double().abs().sum().item() for p in network.parameters()) for network in RECIPES[name].build()]
     assert sums == pytest.approx(DRAWN[name], rel=1e-6)
+
+
+def test_a_recipe_of_a_family_under_its_former_name_is_the_same_recipe():
+    assert Recipe("mine", model="dcgan64").differences(Recipe("mine", model="dcgan")) == {}
+    assert Recipe("mine", model="dcgan64").model == "dcgan"

@@ -17,7 +17,7 @@ from cgan_lib.models.concat import (
     SpatialDiscriminator,
     SpatialGenerator,
 )
-from cgan_lib.models.dcgan64 import DCGAN64Discriminator, DCGAN64Generator, GrowingDiscriminator, GrowingGenerator
+from cgan_lib.models.dcgan import DCGANDiscriminator, DCGANGenerator, GrowingDiscriminator, GrowingGenerator
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.models.projection import (
     ProjectionDiscriminator,
@@ -42,11 +42,14 @@ MODELS: dict[str, Family] = {
     "bce": Family(BCEGenerator, BCEDiscriminator),
     "dropout": Family(DropoutGenerator, DropoutDiscriminator),
     "spatial": Family(SpatialGenerator, SpatialDiscriminator),
-    "dcgan64": Family(DCGAN64Generator, DCGAN64Discriminator),
+    "dcgan": Family(DCGANGenerator, DCGANDiscriminator),
     "growing": Family(GrowingGenerator, GrowingDiscriminator, grows=True),
     "projection": Family(ProjectionGenerator, ProjectionDiscriminator, ("feature_dim",)),
     "residual": Family(ResidualGenerator, ResidualDiscriminator, ("feature_dim",)),
 }
+
+# What weights and runs from before say, when the name named a size that the networks are not tied to
+FORMER_NAMES = {"dcgan64": "dcgan", "DCGAN64Generator": "DCGANGenerator"}
 
 
 def family_of(generator: nn.Module) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from cgan_lib.errors import shown
-from cgan_lib.models import MODELS
+from cgan_lib.models import FORMER_NAMES, MODELS
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.weights.places import CONFIG_FILES
 
@@ -70,6 +70,8 @@ def _parse(text: str | bytes, model: str | None = None) -> dict[str, Any] | None
     try:
         config = {"model": model} | json.loads(text)
         config |= config.pop("arguments", {})  # older folders keep them apart from the rest
+        for name in {"model", "class"} & set(config):
+            config[name] = FORMER_NAMES.get(str(config[name]), config[name])
         return {OTHER_NAMES.get(name, name): value for name, value in config.items() if value is not None}
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None

@@ -45,7 +45,7 @@ class Brightness(nn.Module):
         return images[:, :, 5:25:5, 10:20:5].double().mean(1).flatten(1)
 
 
-@pytest.mark.parametrize("model", ["bce", "dcgan64"])
+@pytest.mark.parametrize("model", ["bce", "dcgan"])
 def test_all_test_images_at_the_size_of_the_fakes_and_as_many_fakes_as_asked_for_go_in(model, unseen, monkeypatch):
     generator = MODELS[model].generator(base_channels=8)
     size = generator.config["image_size"]

@@ -21,7 +21,7 @@ FIRST_LAYER = {  # found by hand, family by family
     "bce": lambda g: g.projection[0],
     "dropout": lambda g: g.dense[0],
     "spatial": lambda g: g.dense[0],
-    "dcgan64": lambda g: g.stages[0][0],
+    "dcgan": lambda g: g.stages[0][0],
     "growing": lambda g: g.stages[0][0],
     "projection": lambda g: g.dense,
     "residual": lambda g: g.dense,
@@ -207,7 +207,7 @@ def test_the_search_runs_in_evaluation_mode(loud):
     assert torch.equal(find_latent(loud.eval(), image, 0, steps=20).z, found.z)
 
 
-@pytest.mark.parametrize(("model", "size", "own"), [("bce", 64, 28), ("dcgan64", 28, 64)])
+@pytest.mark.parametrize(("model", "size", "own"), [("bce", 64, 28), ("dcgan", 28, 64)])
 def test_an_image_of_another_size_is_resized(model, size, own):
     torch.manual_seed(0)
     generator = MODELS[model].generator(latent_dim=6, num_classes=4, base_channels=8)

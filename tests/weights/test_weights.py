@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from cgan_lib import RECIPES, UserError, generate, load_generator, open_run, pretrained, train
 from cgan_lib.evaluation import load_classifier
 from cgan_lib.evaluation.classifier import SHIPPED, read
-from cgan_lib.models import MODELS, Family
+from cgan_lib.models import FORMER_NAMES, MODELS, Family
 from cgan_lib.publish import export_onnx, publish
 from cgan_lib.runs.checkpoint import checkpoints
 from cgan_lib.weights import CONFIG_FILES, PREFERRED, PRETRAINED, SUFFIXES, facts, places, save_generator
@@ -692,7 +692,7 @@ def test_a_shipped_generator_is_in_half_precision_and_says_what_it_cost(name):
         dtypes = {file.get_tensor(key).dtype for key in file.keys()}  # noqa: SIM118
     assert {dtype for dtype in dtypes if dtype.is_floating_point} == {torch.float16}
     said = facts(name)
-    assert said["model"] in MODELS
+    assert FORMER_NAMES.get(said["model"], said["model"]) in MODELS
     assert int(said["steps"]) > 0
     assert float(said["seconds"]) > 0
 
@@ -705,3 +705,11 @@ def test_a_shipped_generator_draws_ten_different_digits_that_can_be_read(name):
     labels = torch.arange(10).repeat(10)
     _, logits = read(load_classifier("mnist"), generate(generator, labels))
     assert (logits.argmax(1) == labels).float().mean() > 0.8
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_was_saved_under_a_former_name_of_its_family_is_read_without_a_word(tmp_path):
+    generator = build("dcgan", **SMALL)
+    metadata = {"model": "dcgan64", "config": json.dumps(generator.describe() | {"class": "DCGAN64Generator"})}
+    save_file(generator.state_dict(), tmp_path / "former.safetensors", metadata=metadata)
+    assert same_pixels(generator, load_generator(tmp_path / "former.safetensors"))

@@ -1,4 +1,4 @@
-"""The DCGAN family with InstanceNorm, made for 64×64: whole at once (`dcgan64`), or grown from 16×16 (`growing`).
+"""The DCGAN family with InstanceNorm, of any size: whole at once (`dcgan`), or grown from 16×16 (`growing`).
 
 Generators: `z` (N, latent_dim) and `labels` (N,) → images (N, C, H, W) in [-1, 1].
 Discriminators: images `x` (N, C, H, W) and `labels` (N,) → logits (N,).
@@ -28,7 +28,7 @@ from cgan_lib.models.limits import halvings
 GROWTH_STAGES = 2  # sides are doubled twice while a network grows: 16 → 32 → 64
 
 
-class DCGAN64Generator(ConditionalGenerator):
+class DCGANGenerator(ConditionalGenerator):
     """Label vector beside `z` as an image of one pixel, a stack of transposed convolutions, InstanceNorm and ReLU."""
 
     def __init__(
@@ -78,7 +78,7 @@ class DCGAN64Generator(ConditionalGenerator):
         )
 
 
-class DCGAN64Discriminator(nn.Module):
+class DCGANDiscriminator(nn.Module):
     """Label plane beside the image, a stack of strided convolutions with InstanceNorm and LeakyReLU, one logit."""
 
     def __init__(
@@ -137,8 +137,8 @@ class Growing(nn.Module):
         return int(growth), growth % 1
 
 
-class GrowingGenerator(Growing, DCGAN64Generator):
-    """`DCGAN64Generator` with a way out to an image at every size that it passes while it grows."""
+class GrowingGenerator(Growing, DCGANGenerator):
+    """`DCGANGenerator` with a way out to an image at every size that it passes while it grows."""
 
     def __init__(
         self,
@@ -174,8 +174,8 @@ class GrowingGenerator(Growing, DCGAN64Generator):
         return F.interpolate(image, scale_factor=2.0 ** (self.grown - size))  # (N, C, H, W), pixels repeated
 
 
-class GrowingDiscriminator(Growing, DCGAN64Discriminator):
-    """`DCGAN64Discriminator` with a way in for the image at every size that it passes while it grows."""
+class GrowingDiscriminator(Growing, DCGANDiscriminator):
+    """`DCGANDiscriminator` with a way in for the image at every size that it passes while it grows."""
 
     def __init__(
         self,
