@@ -200,6 +200,8 @@ def check_classes(data: ImageData) -> None:
 
 def check_batch_size(data: ImageData, batch_size: int) -> None:
     """Raise `UserError` when not even one batch can be made."""
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise UserError(f"batch_size {shown(batch_size, 20)} must be a whole number from 1 on.")
     if batch_size > len(data):
         raise UserError(f"batch_size {batch_size} is more than the {len(data)} images of {data.name}: make it smaller.")
 

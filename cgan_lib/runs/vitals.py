@@ -125,7 +125,7 @@ class Vitals:
     ):
         self.game, self.batch_size, self.prepare, self.draw = game, batch_size, prepare, draw
         self.watch = Watch(game)
-        device, here = data.labels.device, data.to("cpu")
+        device, here = next(game.generator.parameters()).device, data.to("cpu")
         probes, self.neighbours = in_proportion(here, PROBES), in_proportion(here, NEIGHBOURS)
         self.usual = _nearest(probes.images, self.neighbours.images, itself=True)
         self.probes = probes.to(device)
