@@ -114,7 +114,10 @@ def _serve(steps: Steps, environment: dict[str, str], connection: Connection) ->
 
 def work(steps: Steps, send: Send) -> None:
     """Run steps in one namespace, as a notebook would, and say what comes of those that fail or have an exercise."""
-    shell = _shell()
+    with needs("notebooks"):
+        from IPython.core.interactiveshell import InteractiveShell
+    shell = InteractiveShell.instance()
+    vars(shell)["enable_gui"] = lambda gui=None: None  # which %matplotlib asks for; there is no window
     library = _remembered()
     for number, step in steps.items():
         send((number, "run"))
@@ -126,18 +129,6 @@ def work(steps: Steps, send: Send) -> None:
             send((number, "check"))
             _put_back(library)
             send((number, _checked(step, shell.user_ns)))
-
-
-def _shell() -> Any:
-    """What runs cells as Jupyter does, where there is no window to draw in."""
-    with needs("notebooks"):
-        from IPython.core.interactiveshell import InteractiveShell
-
-    class Shell(InteractiveShell):
-        def enable_gui(self, gui: str | None = None) -> None:
-            """Of `%matplotlib inline`: nothing to enable."""
-
-    return Shell.instance()
 
 
 def _checked(step: Step, names: dict[str, Any]) -> Outcome:
