@@ -33,7 +33,8 @@ def export_onnx(
     Inputs `z` (N, latent_dim) and `class_weights` (N, num_classes), whose rows are ones in the place of the class or
     mixtures (a foreign network that cannot mix takes the class of the largest weight), both float32; output `images`
     (N,C,H,W) in [-1, 1]; any N. The metadata hold `name`, `dataset`, and as JSON `config` (the constructor arguments),
-    `class_names` and `directions` (label and vector of each).
+    `class_names`, `attribute_names` (values of each, where a class has several) and `directions` (label and vector of
+    each).
     `UserError`, and no file, for another ending than .onnx, weights that are no numbers, when onnx or onnxruntime is
     missing, or when an image differs by more than 1e-4.
     """
@@ -47,6 +48,7 @@ def export_onnx(
         "config": json.dumps(frozen.config),
         "dataset": generator.dataset,
         "class_names": json.dumps(generator.class_names, ensure_ascii=False),
+        "attribute_names": json.dumps(generator.attribute_names, ensure_ascii=False),
         "directions": json.dumps(
             [
                 {"label": direction.label(number), "vector": direction.vector.tolist()}
