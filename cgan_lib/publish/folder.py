@@ -32,9 +32,9 @@ def publish(
 
     `model.safetensors` and `<dataset>_cgan_generator.pth` hold the same weights, `config.json` the constructor
     arguments and what is drawn, `cgan_architecture.py` the real source of the network (it needs nothing but torch),
-    `README.md` the model card, `samples.png` ten images of each class (with more than a hundred, of some). The card has `scores`; a run is measured now
-    when there are none. `UserError` when `folder` is there already (nothing is overwritten), for a generator
-    of no family, or with weights that are no numbers.
+    `README.md` the model card, `samples.png` ten images of each class (with more than a hundred, of some). The card has
+    `scores`; a run is measured now when there are none. `UserError` when `folder` is there already (nothing is
+    overwritten), for a generator of no family, or with weights that are no numbers.
     """
     folder = Path(folder)
     if folder.exists():

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cgan_lib.errors import UserError, needs
 from cgan_lib.files import first_line, write_atomically
+from cgan_lib.models.labels import ClassEmbedding
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.models.limits import check_finite
 from cgan_lib.paths import make_folder
@@ -57,7 +58,7 @@ def export_onnx(
         ),
     }
     with needs("onnx"):
-        content = _with_metadata(_convert(frozen), facts)
+        content = _with_metadata(_convert(_with_whole_classes(frozen)), facts)
         difference = _difference(frozen, content)
     if not difference <= TOLERANCE:  # NaN is wrong too
         raise UserError(
@@ -76,6 +77,18 @@ def _inputs(generator: ConditionalGenerator, count: int, seed: int) -> tuple[Ten
     single = torch.eye(num_classes)[torch.arange(count) % num_classes]
     mixed = (torch.arange(count)[:, None] % 2 == 0) & generator.mixes
     return latents(count, latent_dim, seed), torch.where(mixed, mixtures, single)
+
+
+def _with_whole_classes(generator: ConditionalGenerator) -> ConditionalGenerator:
+    """The same, with a vector for each class in place of a sum for its attributes: one constant in the file."""
+    whole = copy.deepcopy(generator)
+    for module in [*whole.modules()]:
+        for name, layer in module.named_children():
+            if isinstance(layer, ClassEmbedding) and layer.compositional:
+                embedding = ClassEmbedding(len(layer.rows), layer.embedding_dim)
+                embedding.weight.data = layer(torch.arange(len(layer.rows))).detach()
+                setattr(module, name, embedding)
+    return whole
 
 
 def _convert(generator: ConditionalGenerator) -> bytes:
