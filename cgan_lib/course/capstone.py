@@ -235,7 +235,7 @@ def _wrapped(text: str, indent: int) -> str:
 def _whole(folder: Path) -> Path:
     missing = [name for name in (WEIGHTS, CONFIG, CARD) if not (folder / name).is_file()]
     if missing:
-        raise UserError(f"{folder} is no whole published folder, {', '.join(missing)} is missing: publish it anew.")
+        raise UserError(f"{folder} is no whole published folder (missing: {', '.join(missing)}): publish it anew.")
     return folder
 
 

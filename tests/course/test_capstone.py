@@ -276,7 +276,7 @@ def test_a_folder_that_is_not_whole_hinders_no_other(folder, quick, missing, cap
     printed = capsys.readouterr()
     assert printed.out.startswith(f"Certificate of {folder}")
     *_, last = printed.err.splitlines()
-    assert last == f"error: {half} is no whole published folder, {missing} is missing: publish it anew."
+    assert last == f"error: {half} is no whole published folder (missing: {missing}): publish it anew."
 
 
 @pytest.mark.parametrize("name", CONFIGS)
