@@ -12,6 +12,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from cgan_lib.classes import Classes
 from cgan_lib.errors import UserError, needs
 from cgan_lib.files import first_line, write_atomically
 from cgan_lib.models.labels import ClassEmbedding
@@ -49,7 +50,7 @@ def export_onnx(
         "config": json.dumps(frozen.config),
         "dataset": generator.dataset,
         "class_names": json.dumps(generator.class_names, ensure_ascii=False),
-        "attribute_names": json.dumps(generator.attribute_names, ensure_ascii=False),
+        "attribute_names": json.dumps(Classes.of(generator).attributes, ensure_ascii=False),
         "directions": json.dumps(
             [
                 {"label": direction.label(number), "vector": direction.vector.tolist()}
