@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from math import isnan
+from math import isnan, sqrt
 from statistics import fmean, stdev
 from typing import Any
 
 import torch
 
+SURE = 5.0  # points: a share that may be farther from the true one is not known well
 TRUSTED = 90.0  # percent: a classifier that reads fewer real images right is a poor judge of others
 
 
@@ -101,14 +102,31 @@ class Scores:
         ]
 
     def doubts(self) -> list[str]:
-        """What to think of scores that rest on a classifier that often errs."""
-        if self.classifier_accuracy >= TRUSTED:
-            return []
-        return [f"Below {TRUSTED:.0f}% GAN-test says little, and the other scores less than they seem to."]
+        """Why less may be read from these scores than from others: a sentence for each reason."""
+        said, margin = [], _margin(self.classifier_accuracy, self.real_count)
+        if self.classifier_accuracy < TRUSTED:
+            said.append(f"Below {TRUSTED:.0f}% GAN-test says little, and the other scores less than they seem to.")
+        if margin > SURE:
+            said.append(
+                f"From {self.real_count:,} test images that share is known to ±{margin:.0f} points only, and what is "
+                "said of a class rests on fewer still."
+            )
+        if unknown := sum(map(isnan, self.fid_by_class)):
+            said.append(
+                f"{unknown:,} of {len(self.fid_by_class):,} classes had not two images on either side: nothing is said "
+                "of their FID and diversity."
+            )
+        return said
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain numbers, lists and dicts, for JSON; None for NaN, which JSON does not know."""
-        return _plain(asdict(self))
+        """The same as plain numbers, lists and dicts, for JSON; None for NaN, which JSON does not know; with doubts."""
+        return _plain(asdict(self)) | {"doubts": self.doubts()}
+
+
+def _margin(percent: float, count: int) -> float:
+    """How far, in points, a share that was counted among so many may be from the true one (Agresti & Coull 1998)."""
+    share = (count * percent / 100 + 2) / (count + 4)
+    return 200 * sqrt(share * (1 - share) / (count + 4))
 
 
 def _plain(value: Any) -> Any:

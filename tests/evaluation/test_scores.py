@@ -69,6 +69,24 @@ def test_what_rests_on_a_classifier_that_often_errs_is_doubted():
     assert replace(SCORES, classifier_accuracy=89.9).table().split("\n")[-1].startswith("Below 90% GAN-test says")
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "count", "points"), [(100, 36, "±7"), (50, 36, "±16"), (95, 60, "±7"), (100, 60, ""), (99, 297, "")]
+)
+def test_what_few_test_images_say_of_the_classifier_is_doubted(accuracy, count, points):
+    scores = replace(SCORES, classifier_accuracy=accuracy, real_count=count)
+    few = [doubt for doubt in scores.doubts() if "points only" in doubt]
+    assert len(few) == bool(points)
+    assert all(f"From {count} test images that share is known to {points} points only" in doubt for doubt in few)
+    assert scores.to_dict()["doubts"] == scores.doubts()
+    assert scores.table().endswith("\n".join(scores.doubts()))
+
+
+def test_classes_of_which_nothing_is_said_are_counted():
+    unknown = replace(SCORES, fid_by_class=(20.0, math.nan))
+    (doubt,) = unknown.doubts()
+    assert doubt.startswith("1 of 2 classes had not two images on either side")
+
+
 def test_the_table_of_one_seed_has_no_deviation_and_that_of_real_images_no_real_ones():
     header, *rows, last = REAL.table().split("\n")
     assert header.split() == ["fakes", "real"]
@@ -92,6 +110,7 @@ def test_scores_survive_json():
         return tuple(map(tuples, value)) if isinstance(value, list) else value
 
     read_back = json.loads(json.dumps(BESIDE_REAL.to_dict(), allow_nan=False))
+    assert read_back.pop("doubts") == read_back["real"].pop("doubts", []) == []
     scores, real = ({name: tuples(value) for name, value in each.items()} for each in (read_back, read_back["real"]))
     assert Scores(**scores | {"real": Scores(**real)}) == BESIDE_REAL
 
