@@ -123,7 +123,8 @@ def with_parts(table: Part, head: Part) -> str:
         def __init__(self, **sizes: Any):
             super().__init__(**sizes)
             if attributes := sizes.get("attributes"):
-                self.add_module("label_embedding", _quiet(table(*attributes, self.config["embed_dim"])))
+                digits, colours = attributes
+                self.add_module("label_embedding", _quiet(table(digits, colours, self.config["embed_dim"])))
 
     class Discriminator(ResidualDiscriminator):
         def __init__(self, **sizes: Any):
