@@ -147,7 +147,8 @@ def main() -> None:
     print(table(rows, data_bytes), end="")
     if (options.kinds, options.count, options.size) == (list(KINDS), COUNT, SIZE):
         facts = {"machine": machine, "python": platform.python_version(), "count": COUNT, "size": SIZE}
-        RESULTS.write_text(json.dumps({**facts, "data_bytes": data_bytes, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+        results = {**facts, "data_bytes": data_bytes, "rows": rows}
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
