@@ -9,10 +9,14 @@ from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
+import augment
 import browser
 import compare
 import diagnose
+import large_data
 import mlp_peer
+import numpy as np
+import own_data
 import pytest
 import service
 import studio
@@ -359,3 +363,63 @@ def test_the_stored_diagnoses_meet_their_bar():
     assert (faulty, healthy) == (5 * len(FAULTS), 20)
     assert right >= 0.9 * faulty
     assert accused == 0
+
+
+# --- data of all kinds
+
+
+@pytest.mark.parametrize("kind", large_data.KINDS)
+def test_pictures_of_every_kind_are_loaded_as_they_were_made(home, kind, monkeypatch):
+    monkeypatch.setattr(large_data, "CHUNK", 20)
+    monkeypatch.setattr(large_data, "BATCH", 8)
+    path = large_data.make(kind, home / kind, 40, 16)
+    measured = large_data.measure_here("load", str(path), 16)
+    assert measured["seconds"] > 0
+    assert measured["bytes"] >= 0
+    data = load_data(str(path), image_size=16)
+    assert sorted(data.labels.tolist()) == sorted(list(range(10)) * 3)
+    made = np.concatenate([large_data.pictures(start, 16) for start in (0, 20)]).mean((1, 2)).round()
+    near = torch.cdist(data.images.float().mean((2, 3)), torch.from_numpy(made).float()).min(1).values
+    assert near.max() < 3  # JPEG changes colours a little
+
+
+def test_photographs_are_of_three_classes_in_many_formats(home, monkeypatch):
+    monkeypatch.setattr(own_data, "A_CLASS", 12)
+    folder = own_data.make_photos(home / "photos")
+    assert {path.suffix[1:] for path in folder.rglob("*.*")} == set(own_data.SUFFIXES)
+    data = load_data(str(folder), image_size=16)
+    assert data.labels.bincount().tolist() == [10] * 3
+    assert data.channels == 3
+
+
+@pytest.mark.filterwarnings("ignore:FID of", "ignore:digits has only")
+def test_a_set_has_its_scores_beside_those_of_real_images(home, monkeypatch):
+    monkeypatch.setattr(own_data, "RESULTS", home / "own_data.json")
+    row = own_data.measure("digits", 28, 0.0, 100)
+    assert (row["steps"], row["images"], row["classes"], row["held_out"]) == (1, 1500, 10, None)
+    assert 0 <= row["fakes"]["coverage"] < row["real"]["coverage"] <= 1
+    assert any("FID of" in warning for warning in row["warnings"])
+    missing = own_data.measure("cifar10", 32, 0.0, 100)
+    for each in (row, missing, row):
+        own_data.keep(each, {"machine": "a test"})
+    kept = json.loads((home / "own_data.json").read_text("utf-8"))["rows"]
+    assert [each["dataset"] for each in kept] == ["digits", "cifar10"]
+    table = own_data.table([row, missing])
+    assert "| digits, 28×28 | 10 | 1,500 | 1 |" in table
+    assert "| cifar10 | not at hand |" in table
+
+
+@pytest.mark.filterwarnings("ignore:FID of", "ignore:digits has only")
+def test_few_pictures_are_compared_with_and_without_augmentation(home, monkeypatch, digits):
+    monkeypatch.setattr(augment, "COUNT", 100)
+    monkeypatch.setattr(augment, "SETS", ("digits",))
+    monkeypatch.setattr(augment, "RESULTS", home / "augment.json")
+    few, test = digits.take(slice(0, 80)), digits.take(slice(100, 200))
+    rows = [augment.measure(few, test, each, 1, 0) for each in ("", augment.AUGMENT)]
+    for row in (*rows, rows[0]):
+        augment.keep(row)
+    assert len(json.loads((home / "augment.json").read_text("utf-8"))["rows"]) == 2
+    assert all(row["copying"] > 0.5 and row["fid"] > row["real_fid"] for row in rows)
+    lines = augment.table(rows).splitlines()
+    assert [line.split(" | ")[1] for line in lines[2:4]] == ["none", augment.AUGMENT]
+    assert augment.distance(few.images, few) == 0  # a copy is nowhere but where it is
