@@ -415,11 +415,11 @@ def test_few_pictures_are_compared_with_and_without_augmentation(home, monkeypat
     monkeypatch.setattr(augment, "SETS", ("digits",))
     monkeypatch.setattr(augment, "RESULTS", home / "augment.json")
     few, test = digits.take(slice(0, 80)), digits.take(slice(100, 200))
-    rows = [augment.measure(few, test, each, 1, 0) for each in ("", augment.AUGMENT)]
+    rows = [augment.measure(few, test, each, 1, 0) for each in augment.AUGMENTS]
     for row in (*rows, rows[0]):
         augment.keep(row)
-    assert len(json.loads((home / "augment.json").read_text("utf-8"))["rows"]) == 2
+    assert len(json.loads((home / "augment.json").read_text("utf-8"))["rows"]) == 3
     assert all(row["copying"] > 0.5 and row["fid"] > row["real_fid"] for row in rows)
     lines = augment.table(rows).splitlines()
-    assert [line.split(" | ")[1] for line in lines[2:4]] == ["none", augment.AUGMENT]
+    assert [line.split(" | ")[1] for line in lines[2:5]] == ["none", *augment.AUGMENTS[1:]]
     assert augment.distance(few.images, few) == 0  # a copy is nowhere but where it is
