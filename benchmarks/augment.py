@@ -1,4 +1,4 @@
-"""Few pictures, without augmentation, moved, and with all three changes: 500 of a data set, the same steps and seeds, what comes of it.
+"""Few pictures, as they are, moved, and with all three changes: 500 of a data set, the same steps, what comes of it.
 
     python benchmarks/augment.py [mnist fashion_mnist] [--steps 1500] [--seeds 3] [--images 500]
 
