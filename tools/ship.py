@@ -63,7 +63,7 @@ def main() -> None:
     """Train and store what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["classifiers", "generators"])
-    parser.add_argument("names", nargs="*", help="default: those shipped now, or the generators shipped now")
+    parser.add_argument("names", nargs="*", help="default: all that are shipped now")
     parser.add_argument("--seconds", type=float, default=240)
     options = parser.parse_args()
     os.environ.setdefault("CGAN_DATA", str(home() / "data"))
