@@ -245,7 +245,8 @@ def check_image(x: Tensor, channels: int, image_size: int) -> None:
     if x.shape[1:] != (channels, image_size, image_size):
         raise UserError(
             f"this discriminator reads (N, {channels}, {image_size}, {image_size}), got {tuple(x.shape)}: "
-            f"load the data with image_size={image_size}, or build the recipe with the size and channels of your images."
+            f"load the data with image_size={image_size}, or build the recipe with the size and channels of your "
+            "images."
         )
 
 
