@@ -179,7 +179,7 @@ def test_no_classifier_is_shipped_under_the_name_of_a_data_set_that_is_not_at_ha
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("classifiers", [("classifiers", ["mnist", "digits"])]),
+        ("classifiers", [("classifiers", ["mnist", "digits", "coloured_digits"])]),
         ("classifiers kmnist", [("classifiers", ["kmnist"])]),
         ("generators bce dropout --seconds 7", [("bce", 7.0), ("dropout", 7.0)]),
         ("generators", [(name, 240.0) for name in pretrained()]),

@@ -34,12 +34,13 @@ def command(
     csv: Path | None = None,
     force: bool = False,
 ) -> int:
-    """Grade what was handed in: run the exercises of notebooks, or measure the generators of published folders.
+    """Grade what was handed in: notebooks, or published folders.
 
-    Of a notebook: a table; points are the difficulty of the exercises that are right.
+    Notebooks: a table; points are the difficulty of exercises that are right.
+
     The code of others runs on this machine: for strangers, use a container.
 
-    Of a published folder: a certificate; each score beside that of real pictures. No code of it is run.
+    Folders: a certificate, scores beside real pictures. No code of them is run.
 
     Args:
         everything: run each notebook from top to bottom, trainings too, not only what its exercises need
