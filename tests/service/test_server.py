@@ -72,6 +72,12 @@ def test_the_benchmark_takes_no_refusal_for_a_picture(port):
         service.load(port, {"value": 10}, clients=1, seconds=0.1)
 
 
+def send_for_ten_seconds(connection, chunk):
+    for _ in range(200):
+        connection.sendall(chunk)
+        time.sleep(0.05)
+
+
 def test_a_body_without_end_is_refused_and_the_connection_closed(port):
     chunk = b"1000\r\n" + 4096 * b" " + b"\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
@@ -81,9 +87,7 @@ def test_a_body_without_end_is_refused_and_the_connection_closed(port):
             connection.sendall(chunk)
         answer = connection.recv(1000)
         with pytest.raises(OSError, match=r"Connection reset|Broken pipe"):
-            for _ in range(200):  # buffers on the way take some without a word
-                connection.sendall(100 * chunk)
-                time.sleep(0.05)
+            send_for_ten_seconds(connection, 100 * chunk)  # buffers on the way take some without a word
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
