@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from cgan_lib.attributes import split_labels
+from cgan_lib.attributes import join_labels, split_labels
 from cgan_lib.errors import UserError, printable, shown, unknown
 
 ALL = "*"
@@ -90,13 +90,7 @@ class Classes:
         chosen = [
             _positions(part, values, name) for part, (name, values) in zip(parts, self.attributes.items(), strict=True)
         ]
-        return [self._joined(numbers) for numbers in product(*chosen)]
-
-    def _joined(self, numbers: Sequence[int]) -> int:
-        label = 0
-        for number, size in zip(numbers, self.sizes, strict=True):
-            label = label * size + number
-        return label
+        return join_labels(torch.tensor(list(product(*chosen))), self.sizes).tolist()
 
     def _in_order(self, said: Mapping[Any, Any]) -> list[Any]:
         """The values of a dict in the order of the attributes."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from torch import nn
 
+from cgan_lib.course.one_pass import until_over
 from cgan_lib.data import ImageData
 from cgan_lib.files import staged_folder
 from cgan_lib.models import MODELS, Family
@@ -103,7 +104,7 @@ def train_for(recipe: Recipe, data: ImageData, seconds: float) -> Trained:
     trainer = Trainer(recipe, data)
     limit = seconds * PACE[current_profile()]
     start = time.perf_counter()
-    trainer.fit(10**9, lambda _: time.perf_counter() - start < limit)
+    trainer.fit(2**31, until_over(limit))
     return Trained(trainer.sampler.eval(), trainer.step, time.perf_counter() - start)
 
 
