@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+from cgan_lib import parallel
 from cgan_lib.augment import augment
 from cgan_lib.data import ImageData, batches
 from cgan_lib.errors import UserError, unknown
@@ -57,6 +58,9 @@ class Trainer:
 
     Every random number of step t comes from `(seed, t)`, the order of the images from `(seed, epoch)`. So weights,
     optimisers and the step number are the whole state, and a resumed run cannot differ from an uninterrupted one.
+
+    Where several processes train together (`cgan_lib.parallel`) each has its rows of every batch, and random numbers,
+    gradients and BatchNorm are those of the whole batch: they compute what one process would.
     """
 
     def __init__(self, recipe: Recipe, data: ImageData, device: str = "auto"):
@@ -70,6 +74,8 @@ class Trainer:
         self.classes = self.data.labels.unique()  # of which there are images: a red 7 may be kept back
         self.generator = generator.to(self.device).to(memory_format=_best_memory_format(generator))
         self.discriminator = discriminator.to(self.device).to(memory_format=_best_memory_format(discriminator))
+        for network in (generator, discriminator):
+            parallel.normalise_jointly(network)
         self.growing = [network for network in (generator, discriminator) if isinstance(network, Growing)]
         self._grow()
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval() if recipe.ema else None
@@ -98,7 +104,8 @@ class Trainer:
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             recipe = self.recipe
-            for real, labels in batches(self.data, recipe.batch_size, recipe.seed, self.step, recipe.balanced):
+            rows = parallel.own_rows(recipe.batch_size)
+            for real, labels in batches(self.data, recipe.batch_size, recipe.seed, self.step, recipe.balanced, rows):
                 if self.step >= until:
                     break
                 measure = (self.step + 1) % self.recipe.log_every == 0 or self.step + 1 == until
@@ -111,8 +118,9 @@ class Trainer:
         torch.manual_seed(_seed_of_step(self.recipe.seed, self.step))
         self._prepare()
         g_moves = (self.step + 1) % self.recipe.n_dis == 0
-        z = torch.randn(len(real), self.recipe.latent_dim, device=self.device)
-        random_labels = self.classes[torch.randint(len(self.classes), (len(real),), device=self.device)]
+        z = parallel.drawn(lambda n: torch.randn(n, self.recipe.latent_dim, device=self.device), len(real))
+        drawn = parallel.drawn(lambda n: torch.randint(len(self.classes), (n,), device=self.device), len(real))
+        random_labels = self.classes[drawn]
         fake_labels = labels if self.loss.paired else random_labels
         with self._autocast(), torch.set_grad_enabled(g_moves):
             fake = self.generator(z, fake_labels)  # one forward pass serves both networks
@@ -122,7 +130,7 @@ class Trainer:
             self._update_average()
         self.scaler.update()
         self.step += 1
-        return metrics if measure else None
+        return parallel.averaged(metrics) if measure else None
 
     def d_step(
         self, real: Tensor, labels: Tensor, fake: Tensor, fake_labels: Tensor, measure: bool = False
@@ -239,6 +247,7 @@ class Trainer:
         optimizer.zero_grad()
         # `inputs`: the generator's loss also flows through the discriminator, whose weights need no gradient from it
         self.scaler.scale(loss).backward(inputs=parameters)
+        parallel.average_gradients(parameters)
         self.scaler.unscale_(optimizer)
         self.scaler.step(optimizer)
 

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cgan_lib import parallel
 from cgan_lib.errors import UserError, printable, shown
 from cgan_lib.models.limits import check_attributes, check_config, check_finite, check_stored
 
@@ -65,15 +66,24 @@ class Dropout(nn.Module):
         if not self.training or dropped == 0:
             return x
         if x.device.type != "cpu":
-            return F.dropout(x, self.p)
-        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)  # 8 random bytes each
-        keep = words.view(torch.uint8)[: x.numel()] >= dropped
+            return self._on_accelerator(x)
+        keep = parallel.drawn(lambda n: _random_bytes(n, x[0].numel()), len(x)) >= dropped
         if x.ndim == 4:  # laid out as x is
             n, c, h, w = x.shape
             mask = keep.view(n, h, w, c).permute(0, 3, 1, 2)
         else:
             mask = keep.view(x.shape)
         return x * mask * (256 / (256 - dropped))
+
+    def _on_accelerator(self, x: Tensor) -> Tensor:
+        if parallel.size() == 1:  # in one go
+            return F.dropout(x, self.p)
+        return x * parallel.drawn(lambda n: F.dropout(x.new_ones(n, *x.shape[1:]), self.p), len(x))
+
+
+def _random_bytes(rows: int, columns: int) -> Tensor:
+    words = torch.empty(-(-rows * columns // 8), dtype=torch.int64).random_(-(2**63), None)  # 8 random bytes each
+    return words.view(torch.uint8)[: rows * columns].view(rows, columns)
 
 
 class _Clamp(torch.autograd.Function):
