@@ -65,8 +65,10 @@ class Dropout(nn.Module):
         dropped = min(round(256 * self.p), 255)  # of 256 byte values; something is always kept
         if not self.training or dropped == 0:
             return x
+        if x.device.type != "cpu" and parallel.size() == 1:
+            return F.dropout(x, self.p)  # in one go
         if x.device.type != "cpu":
-            return self._on_accelerator(x)
+            return x * parallel.drawn(lambda n: F.dropout(x.new_ones(n, *x.shape[1:]), self.p), len(x))
         keep = parallel.drawn(lambda n: _random_bytes(n, x[0].numel()), len(x)) >= dropped
         if x.ndim == 4:  # laid out as x is
             n, c, h, w = x.shape
@@ -74,11 +76,6 @@ class Dropout(nn.Module):
         else:
             mask = keep.view(x.shape)
         return x * mask * (256 / (256 - dropped))
-
-    def _on_accelerator(self, x: Tensor) -> Tensor:
-        if parallel.size() == 1:  # in one go
-            return F.dropout(x, self.p)
-        return x * parallel.drawn(lambda n: F.dropout(x.new_ones(n, *x.shape[1:]), self.p), len(x))
 
 
 def _random_bytes(rows: int, columns: int) -> Tensor:

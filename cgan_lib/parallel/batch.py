@@ -103,8 +103,8 @@ class JointBatchNorm(_BatchNorm):
         self.running_var.lerp_(variance * count / (count - 1), part)
 
 
-def normalise_jointly(network: nn.Module) -> None:
+def normalise_jointly(*networks: nn.Module) -> None:
     """Have BatchNorm layers compare the images of the whole batch, where there are several processes."""
-    for layer in network.modules():
+    for layer in (layer for network in networks for layer in network.modules()):
         if isinstance(layer, _BatchNorm) and size() > 1:
             layer.__class__ = JointBatchNorm  # the same weights, statistics and place in the network
