@@ -58,9 +58,7 @@ class Trainer:
 
     Every random number of step t comes from `(seed, t)`, the order of the images from `(seed, epoch)`. So weights,
     optimisers and the step number are the whole state, and a resumed run cannot differ from an uninterrupted one.
-
-    Where several processes train together (`cgan_lib.parallel`) each has its rows of every batch, and random numbers,
-    gradients and BatchNorm are those of the whole batch: they compute what one process would.
+    Several processes (`cgan_lib.parallel`) have their rows of every batch, and compute what one would of all of it.
     """
 
     def __init__(self, recipe: Recipe, data: ImageData, device: str = "auto"):
