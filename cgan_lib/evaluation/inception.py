@@ -5,7 +5,6 @@ from torch import Tensor
 
 from cgan_lib.errors import UserError
 from cgan_lib.evaluation.classifier import load_for_reading
-from cgan_lib.evaluation.metrics import ALONE
 from cgan_lib.evaluation.samples import check_measurable, dataset_of, generate_like, image_size_of
 from cgan_lib.files import first_line
 from cgan_lib.models.layers import ConditionalGenerator
@@ -51,7 +50,7 @@ def _metric(feature: int):
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     try:
-        return FrechetInceptionDistance(feature=feature, **ALONE)
+        return FrechetInceptionDistance(feature=feature, sync_on_compute=False)
     except ModuleNotFoundError as error:
         raise UserError("Inception-FID needs one more package: pip install torch-fidelity.") from error
     except ValueError as error:

@@ -25,6 +25,7 @@ from cgan_lib.training import Diverged
 MOST_PROCESSES = 64  # on one machine
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = "cgan_lib.runs.worker"
+SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")  # that the agent hands on to the processes
 ENDED, STOPPED, FAILED = "ended", "stopped", "failed-{}"  # files in which a worker notes what became of its training
 
 
@@ -65,8 +66,9 @@ def _run(processes: int, command: list[str]) -> str:
     config.rdzv_backend, config.rdzv_endpoint = "c10d", "localhost:0"
     threads = max(1, torch.get_num_threads() // processes)
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    wanted = dict(OMP_NUM_THREADS=str(threads), PYTHONPATH=paths, TORCHELASTIC_SIGNALS_TO_HANDLE=",".join(SIGNALS))
     try:
-        with _environment(OMP_NUM_THREADS=str(threads), PYTHONPATH=paths), _handlers_kept(), _quiet_agent():
+        with _environment(wanted), _handlers_kept(), _quiet_agent():
             elastic_launch(config, sys.executable)(*command)
     except SignalException:  # was handed on, and the processes have ended
         return "stopped"
@@ -92,7 +94,7 @@ def _result(notes: dict[str, dict[str, Any]], died: str) -> Run:
 
 
 @contextmanager
-def _environment(**variables: str) -> Iterator[None]:
+def _environment(variables: dict[str, str]) -> Iterator[None]:
     """The environment that processes are started in."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
@@ -106,7 +108,7 @@ def _environment(**variables: str) -> Iterator[None]:
 @contextmanager
 def _handlers_kept() -> Iterator[None]:
     """PyTorch's agent takes the signals that end a process to itself; afterwards Ctrl-C is to be Ctrl-C again."""
-    taken = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
+    taken = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in taken}
     try:
         yield

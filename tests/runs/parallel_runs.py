@@ -54,7 +54,6 @@ def everything(home: Path) -> dict:
     train("bce", run="straight", steps=12, **TINY)
     train("bce", run="parts", steps=6, **TINY)
     run = train("bce", run="parts", steps=12, **TINY)
-    train("bce", run="mixed", steps=8, **TINY)
     seen: dict = {"changed": changed, "step": run.step}
     drawn: list[int] = []
     generate = samples.generate
