@@ -153,8 +153,8 @@ def efficiency(row: dict, machines: int, step_ms: float = STEP_MS) -> float:
     """The share of its time that a GPU computes, in so many machines of eight, each GPU with a batch of its own.
 
     step / (step + sums · latency + 2 · (N − 1) / N · bytes / bandwidth), where nothing is hidden behind the backward
-    pass: the second term waits for messages, once more with each doubling of the machines, as in a tree; the third moves
-    the bytes, as in a ring (Patarasuk & Yuan 2009). Across machines the slowest link counts.
+    pass. The second term waits for messages, longer with each doubling of the machines, as in a tree; the third moves
+    bytes, as in a ring (Patarasuk & Yuan 2009). Across machines the slowest link counts.
     """
     gpus = 8 * machines
     latency = INSIDE_MS + ACROSS_MS * math.log2(machines)
@@ -204,6 +204,7 @@ def main() -> None:
         found = of_two_processes(options.recipes[0], options.rounds)
         if parallel.is_first():
             options.out.write_text(json.dumps(found), "utf-8")
+        dist.barrier()  # one that leaves earlier, with DDP's threads, is aborted now and then
         return
     rows = []
     for name in options.recipes:

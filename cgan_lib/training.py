@@ -61,13 +61,17 @@ class Trainer:
     Several processes (`cgan_lib.parallel`) have their rows of every batch, and compute what one would of all of it.
     """
 
-    def __init__(self, recipe: Recipe, data: ImageData, device: str = "auto"):
+    def __init__(
+        self, recipe: Recipe, data: ImageData, device: str = "auto", start: ConditionalGenerator | None = None
+    ):
+        """The generator is a copy of `start`, which goes on from what it has learned; default: the recipe's, anew."""
         self.recipe = recipe
         self.device = pick_device(device)
         self.precision = pick_precision(recipe.precision, self.device)
         self.data = data.to(self.device) if fits(data, self.device) else data
         self.step = 0
-        generator, discriminator = recipe.build(data.num_classes, data.channels, data.attribute_sizes)
+        new, discriminator = recipe.build(data.num_classes, data.channels, data.attribute_sizes)
+        generator = copy.deepcopy(start).requires_grad_() if start else new
         generator.draws(data.name, data.class_names, data.attributes)
         self.classes = data.labels.unique().to(self.device)  # of which there are images: a red 7 may be kept back
         self.generator = generator.to(self.device).to(memory_format=_best_memory_format(generator))
@@ -100,17 +104,15 @@ class Trainer:
         """
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            recipe = self.recipe
-            rows = parallel.own_rows(recipe.batch_size)
-            drawn = batches(self.data, recipe.batch_size, recipe.seed, self.step, recipe.balanced, rows)
+            size, rows = self.recipe.batch_size, parallel.own_rows(self.recipe.batch_size)
+            drawn = batches(self.data, size, self.recipe.seed, self.step, self.recipe.balanced, rows)
             if self.data.labels.device.type != self.device.type:
                 drawn = ahead(drawn, self.device)
             for real, labels in drawn:
                 if self.step >= until:
                     break
                 measure = (self.step + 1) % self.recipe.log_every == 0 or self.step + 1 == until
-                metrics = self.train_step(real, labels, measure)
-                if not on_step(metrics):
+                if not on_step(self.train_step(real, labels, measure)):
                     break
 
     def train_step(self, real: Tensor, labels: Tensor, measure: bool = False) -> dict[str, Tensor] | None:
@@ -119,9 +121,8 @@ class Trainer:
         self._prepare()
         g_moves = (self.step + 1) % self.recipe.n_dis == 0
         z = parallel.drawn(lambda n: torch.randn(n, self.recipe.latent_dim, device=self.device), len(real))
-        drawn = parallel.drawn(lambda n: torch.randint(len(self.classes), (n,), device=self.device), len(real))
-        random_labels = self.classes[drawn]
-        fake_labels = labels if self.loss.paired else random_labels
+        classes = parallel.drawn(lambda n: torch.randint(len(self.classes), (n,), device=self.device), len(real))
+        fake_labels = labels if self.loss.paired else self.classes[classes]
         with self._autocast(), torch.set_grad_enabled(g_moves):
             fake = self.generator(z, fake_labels)  # one forward pass serves both networks
         metrics = self.d_step(real, labels, fake.detach(), fake_labels, measure)

@@ -18,6 +18,7 @@ ORDER = (
         "files",
         "parallel",
         "attributes",
+        "classes",
         "idx",
         "data",
         "augment",
