@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cgan_lib import parallel
 from cgan_lib.errors import UserError, printable, shown
 from cgan_lib.models.limits import check_attributes, check_config, check_finite, check_stored
+from cgan_lib.parallel import drawn, size
 
 try:
     from huggingface_hub import ModelCard, PyTorchModelHubMixin
@@ -65,11 +65,11 @@ class Dropout(nn.Module):
         dropped = min(round(256 * self.p), 255)  # of 256 byte values; something is always kept
         if not self.training or dropped == 0:
             return x
-        if x.device.type != "cpu" and parallel.size() == 1:
+        if x.device.type != "cpu" and size() == 1:
             return F.dropout(x, self.p)  # in one go
         if x.device.type != "cpu":
-            return x * parallel.drawn(lambda n: F.dropout(x.new_ones(n, *x.shape[1:]), self.p), len(x))
-        keep = parallel.drawn(lambda n: _random_bytes(n, x[0].numel()), len(x)) >= dropped
+            return x * drawn(lambda n: F.dropout(x.new_ones(n, *x.shape[1:]), self.p), len(x))
+        keep = drawn(lambda n: _random_bytes(n, x[0].numel()), len(x)) >= dropped
         if x.ndim == 4:  # laid out as x is
             n, c, h, w = x.shape
             mask = keep.view(n, h, w, c).permute(0, 3, 1, 2)
