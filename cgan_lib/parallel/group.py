@@ -8,6 +8,7 @@ import atexit
 import os
 import pickle
 import signal
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,9 +41,15 @@ def join() -> None:
         return
     with _meeting():
         dist.init_process_group(timeout=PATIENCE)  # gloo between CPUs, NCCL between GPUs
-    atexit.register(dist.destroy_process_group)
+    atexit.register(_leave)
     if not is_first():
         warnings.simplefilter("ignore")  # the first says the same
+
+
+def _leave() -> None:
+    # Threads of gloo let go of the last tensors a little later: one that does so while Python ends aborts the process
+    time.sleep(0.3)
+    dist.destroy_process_group()
 
 
 def size() -> int:

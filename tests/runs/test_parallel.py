@@ -30,11 +30,13 @@ def environment(home: Path) -> dict[str, str]:
     return os.environ | {"CGAN_HOME": str(home), "CGAN_PROFILE": "ci", "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
 
 
-def torchrun(home: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess:
-    """What two processes of this command have printed."""
-    return subprocess.run(
-        [*TORCHRUN, *command], env=environment(home), cwd=home, capture_output=True, text=True, check=check, timeout=120
+def torchrun(home: Path, *command: str, fails: bool = False) -> str:
+    """What two processes of this command have said of errors; each of them ends well, unless one `fails`."""
+    done = subprocess.run(
+        [*TORCHRUN, *command], env=environment(home), cwd=home, capture_output=True, text=True, timeout=300
     )
+    assert (done.returncode != 0) is fails, done.stderr
+    return done.stderr
 
 
 # --- one step
@@ -65,7 +67,8 @@ def test_two_processes_compute_what_one_does_with_the_joined_batch(steps, name):
     for alone, shared in zip(one[name], two[name], strict=True):
         assert alone.keys() == shared.keys()
         for kind in ("D gradient", "G gradient", "metric"):
-            if any(key.startswith(kind) for key in alone) and all(t.isfinite().all() for t in alone.values()):
+            seen = [tensor for key, tensor in alone.items() if key.startswith(kind)]
+            if seen and all(tensor.isfinite().all() for tensor in seen):  # fp16 overflows at first
                 assert distance(alone, shared, kind) < tolerance, kind
         for kind in ("D weight", "G weight", "G buffer", "D buffer", "average weight"):
             # Adam makes a step as long as any of the rounding error that is the gradient of a bias before a norm
@@ -149,9 +152,8 @@ def newest_step(folder: Path) -> int:
 
 
 def test_when_a_process_is_killed_the_others_say_so_and_the_run_goes_on_from_its_checkpoint(home):
-    ended = torchrun(home, str(HERE / "parallel_runs.py"), "die", "-", check=False)
-    assert ended.returncode != 0
-    assert "error: another process of this training has ended" in ended.stderr
+    said = torchrun(home, str(HERE / "parallel_runs.py"), "die", "-", fails=True)
+    assert "error: another process of this training has ended" in said
     folder = home / "logs" / "digits" / "bce" / "killed"
     assert newest_step(folder) == 4
     assert not [*folder.rglob("*.partial")]
