@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cgan_lib.errors import UserError, shown, unknown
+from cgan_lib.parallel import drawn
 
 SHIFT = 1 / 8  # of the side: the farthest translation
 HOLE = 1 / 2  # of the side: a cutout
@@ -29,7 +30,11 @@ def translation(x: Tensor) -> Tensor:
 
 def colour(x: Tensor) -> Tensor:
     """Each image lighter or darker, paler or more colourful, of more or less contrast: (N,C,H,W) → (N,C,H,W)."""
-    brightness, saturation, contrast = (torch.rand(len(x), 1, 1, 1, device=x.device, dtype=x.dtype) for _ in range(3))
+
+    def strengths() -> Tensor:
+        return drawn(lambda n: torch.rand(n, 1, 1, 1, device=x.device, dtype=x.dtype), len(x))
+
+    brightness, saturation, contrast = (strengths() for _ in range(3))
     x = x + brightness - 0.5
     grey = x.mean(1, keepdim=True)
     x = grey + (x - grey) * 2 * saturation
@@ -46,12 +51,12 @@ def cutout(x: Tensor) -> Tensor:
 
 
 def _starts(count: int, most: int, like: Tensor) -> Tensor:
-    return torch.randint(most + 1, (count, 1), device=like.device)
+    return drawn(lambda n: torch.randint(most + 1, (n, 1), device=like.device), count)
 
 
 def _inside(count: int, side: int, like: Tensor) -> Tensor:
     """Which of `side` places lie in a hole whose middle is drawn for each of `count` images: bool (count, side)."""
-    middle = torch.randint(side, (count, 1), device=like.device)
+    middle = drawn(lambda n: torch.randint(side, (n, 1), device=like.device), count)
     half = max(1, round(side * HOLE / 2))
     place = torch.arange(side, device=like.device)
     return (place >= middle - half) & (place < middle + half)

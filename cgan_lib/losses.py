@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cgan_lib.parallel import drawn
+
 
 def bce_d(real: Tensor, fake: Tensor) -> Tensor:
     """−log D(x) − log(1 − D(G(z))), averaged over the batch (Goodfellow et al. 2014, eq. 1): logits (N,) → scalar."""
@@ -84,7 +86,7 @@ def r1_r2(discriminator: nn.Module, real: Tensor, fake: Tensor, labels: Tensor) 
 
 def unit_slope(discriminator: nn.Module, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
     """(‖∇D‖ − 1)² at points between reals and fakes (Gulrajani et al. 2017, eq. 3): (N,C,H,W) → scalar."""
-    t = torch.rand(len(real), 1, 1, 1, device=real.device)
+    t = drawn(lambda n: torch.rand(n, 1, 1, 1, device=real.device), len(real))
     between = t * real + (1 - t) * fake
     return (input_gradient(discriminator, between, labels).norm(dim=1) - 1).square().mean()
 

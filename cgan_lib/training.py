@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+from cgan_lib import parallel
 from cgan_lib.augment import augment
 from cgan_lib.data import ImageData, ahead, batches, fits
 from cgan_lib.errors import UserError, unknown
@@ -57,6 +58,7 @@ class Trainer:
 
     Every random number of step t comes from `(seed, t)`, the order of the images from `(seed, epoch)`. So weights,
     optimisers and the step number are the whole state, and a resumed run cannot differ from an uninterrupted one.
+    Several processes (`cgan_lib.parallel`) have their rows of every batch, and compute what one would of all of it.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Trainer:
         self.classes = data.labels.unique().to(self.device)  # of which there are images: a red 7 may be kept back
         self.generator = generator.to(self.device).to(memory_format=_best_memory_format(generator))
         self.discriminator = discriminator.to(self.device).to(memory_format=_best_memory_format(discriminator))
+        parallel.normalise_jointly(generator, discriminator)
         self.growing = [network for network in (generator, discriminator) if isinstance(network, Growing)]
         self._grow()
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval() if recipe.ema else None
@@ -101,16 +104,15 @@ class Trainer:
         """
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            recipe = self.recipe
-            drawn = batches(self.data, recipe.batch_size, recipe.seed, self.step, recipe.balanced)
+            size, rows = self.recipe.batch_size, parallel.own_rows(self.recipe.batch_size)
+            drawn = batches(self.data, size, self.recipe.seed, self.step, self.recipe.balanced, rows)
             if self.data.labels.device.type != self.device.type:
                 drawn = ahead(drawn, self.device)
             for real, labels in drawn:
                 if self.step >= until:
                     break
                 measure = (self.step + 1) % self.recipe.log_every == 0 or self.step + 1 == until
-                metrics = self.train_step(real, labels, measure)
-                if not on_step(metrics):
+                if not on_step(self.train_step(real, labels, measure)):
                     break
 
     def train_step(self, real: Tensor, labels: Tensor, measure: bool = False) -> dict[str, Tensor] | None:
@@ -118,9 +120,9 @@ class Trainer:
         torch.manual_seed(_seed_of_step(self.recipe.seed, self.step))
         self._prepare()
         g_moves = (self.step + 1) % self.recipe.n_dis == 0
-        z = torch.randn(len(real), self.recipe.latent_dim, device=self.device)
-        random_labels = self.classes[torch.randint(len(self.classes), (len(real),), device=self.device)]
-        fake_labels = labels if self.loss.paired else random_labels
+        z = parallel.drawn(lambda n: torch.randn(n, self.recipe.latent_dim, device=self.device), len(real))
+        classes = parallel.drawn(lambda n: torch.randint(len(self.classes), (n,), device=self.device), len(real))
+        fake_labels = labels if self.loss.paired else self.classes[classes]
         with self._autocast(), torch.set_grad_enabled(g_moves):
             fake = self.generator(z, fake_labels)  # one forward pass serves both networks
         metrics = self.d_step(real, labels, fake.detach(), fake_labels, measure)
@@ -129,7 +131,7 @@ class Trainer:
             self._update_average()
         self.scaler.update()
         self.step += 1
-        return metrics if measure else None
+        return parallel.averaged(metrics) if measure else None
 
     def d_step(
         self, real: Tensor, labels: Tensor, fake: Tensor, fake_labels: Tensor, measure: bool = False
@@ -246,6 +248,7 @@ class Trainer:
         optimizer.zero_grad()
         # `inputs`: the generator's loss also flows through the discriminator, whose weights need no gradient from it
         self.scaler.scale(loss).backward(inputs=parameters)
+        parallel.average_gradients(parameters)
         self.scaler.unscale_(optimizer)
         self.scaler.step(optimizer)
 

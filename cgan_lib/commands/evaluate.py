@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from cgan_lib import parallel
 from cgan_lib.commands.arguments import Source, check_out
 from cgan_lib.evaluation import Scores, evaluate, inception_fid, scores_file
 from cgan_lib.files import write_atomically
@@ -40,7 +41,11 @@ def command(
     if full:
         count = SAMPLES["full"] if count is None else count
         seeds = SEEDS["full"] if seeds is None else seeds
-    scores = evaluate(generator, dataset, count=count, seeds=seeds, gan_train=full)
+    parallel.join()
+    with parallel.dividing():
+        scores = evaluate(generator, dataset, count=count, seeds=seeds, gan_train=full)
+    if not parallel.is_first():
+        return
     measured = {"source": source, **scores.to_dict()}
     out = out or _scores_file(source, run, scores, generator.dataset)
     make_folder(out.parent)

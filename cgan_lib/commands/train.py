@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import tyro
 from tyro.conf import OmitArgPrefixes
 
+from cgan_lib import parallel
 from cgan_lib.classes import Classes, spread
 from cgan_lib.console import from_here, leave_closed_terminal, neighbour, program, quoted
 from cgan_lib.figures import WIDTH, draw_history, house_style
@@ -32,7 +33,11 @@ def check_recipe(name: str = "-", /) -> None:
 
 
 def command(
-    recipe: OmitArgPrefixes[OneOfTheRecipes], run: str | None = None, profile: str | None = None, device: str = "auto"
+    recipe: OmitArgPrefixes[OneOfTheRecipes],
+    run: str | None = None,
+    profile: str | None = None,
+    device: str = "auto",
+    processes: int = 1,
 ) -> int:
     """Train a recipe, or go on with its run: the same command resumes.
 
@@ -42,12 +47,15 @@ def command(
         run: name of the run folder; default: the profile
         profile: ci, demo or full; default: $CGAN_PROFILE or demo
         device: auto (cuda, else mps, else cpu), or a device such as cuda:1
+        processes: as many on this machine, with a part of every batch each
     """
     try:
-        result, code = train(recipe, run=run, profile=profile, device=device), 0
+        result, code = train(recipe, run=run, profile=profile, device=device, processes=processes), 0
     except Stopped as stop:
         result, code = stop.run, 128 + stop.signal
         leave_closed_terminal()  # it may have been that which stopped the training
+    if not parallel.is_first():
+        return code
     folder, classes = quoted(short(result.folder)), Classes.of(result.generator)
     labels = " ".join(quoted(classes.say(label)) for label in spread(len(classes.names), LABELS))
     board = f"{neighbour('tensorboard')} --logdir {quoted(from_here(home() / 'logs'))}"

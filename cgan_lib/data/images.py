@@ -152,13 +152,14 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 def batches(
-    data: ImageData, batch_size: int, seed: int, start: int = 0, balanced: bool = False
+    data: ImageData, batch_size: int, seed: int, start: int = 0, balanced: bool = False, rows: slice = slice(None)
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless shuffled batches `(real, labels)`: float32 (B,C,H,W) in [-1,1] and int64 (B,), from step `start` on.
 
     The order is a function of `(seed, epoch)` alone, so batch `start` is the same whether or not the ones before it
     were drawn: an interrupted run continues exactly. The incomplete last batch of an epoch is left out. `balanced`: in
-    place of each image once an epoch has as many, drawn so that every class comes equally often.
+    place of each image once an epoch has as many, drawn so that every class comes equally often. `rows` are those
+    of each batch that are wanted.
     """
     check_batch_size(data, batch_size)
     per_epoch = len(data) // batch_size
@@ -168,7 +169,7 @@ def batches(
         order = _balanced_order(data, shuffle) if balanced else torch.randperm(len(data), generator=shuffle)
         order = order.to(data.labels.device)
         for indices in order.split(batch_size)[first:per_epoch]:
-            yield to_unit(data.images[indices]), data.labels[indices]
+            yield to_unit(data.images[indices[rows]]), data.labels[indices[rows]]
         first = 0
 
 

@@ -50,7 +50,7 @@ def _metric(feature: int):
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     try:
-        return FrechetInceptionDistance(feature=feature)
+        return FrechetInceptionDistance(feature=feature, sync_on_compute=False)
     except ModuleNotFoundError as error:
         raise UserError("Inception-FID needs one more package: pip install torch-fidelity.") from error
     except ValueError as error:

@@ -1,6 +1,7 @@
 """The scores themselves, from features (N, d) and logits (N, classes) alone: FID, KID, IS, and who is near whom.
 
-FID, KID and the Inception Score are those of `torchmetrics`, computed on the features of our classifier.
+FID, KID and the Inception Score are those of `torchmetrics`, computed on the features of our classifier. They are told
+not to sync: among several processes they would wait for the others, and add what these have seen.
 """
 
 import warnings
@@ -36,7 +37,7 @@ def fid(real: Tensor, fake: Tensor) -> float:
     _check_rows("FID", 2, real, fake)
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    metric = FrechetInceptionDistance(_AsGiven(real.shape[1])).to(real.device)
+    metric = FrechetInceptionDistance(_AsGiven(real.shape[1]), sync_on_compute=False).to(real.device)
     metric.update(real.double(), real=True)
     metric.update(fake.double(), real=False)
     return max(metric.compute().item(), 0.0)  # rounding may leave −1e-10 between equal sets; nan stays nan
@@ -54,7 +55,7 @@ def kid(real: Tensor, fake: Tensor, seed: int = 0) -> float:
     size = min(1000, len(real) // 2, len(fake) // 2)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Metric `Kernel Inception Distance` will save all extracted features")
-        metric = KernelInceptionDistance(_AsGiven(real.shape[1]), subset_size=size)
+        metric = KernelInceptionDistance(_AsGiven(real.shape[1]), subset_size=size, sync_on_compute=False)
     metric.update(real.double(), real=True)
     metric.update(fake.double(), real=False)
     with torch.random.fork_rng(devices=[]):
@@ -74,7 +75,7 @@ def inception_score(logits: Tensor) -> float:
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):  # it shuffles
         warnings.filterwarnings("ignore", "Metric `InceptionScore` will save all extracted features")
         warnings.filterwarnings("ignore", r"std\(\): degrees of freedom")  # it has one split, and no deviation
-        metric = InceptionScore(_AsGiven(logits.shape[1]), splits=1)
+        metric = InceptionScore(_AsGiven(logits.shape[1]), splits=1, sync_on_compute=False)
         metric.update(below_best.clamp(min=-LARGEST_GAP))
         return metric.compute()[0].item()
 

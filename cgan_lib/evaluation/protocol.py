@@ -26,6 +26,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from cgan_lib import parallel
 from cgan_lib.attributes import split_labels
 from cgan_lib.data import MADE, ImageData, load_data
 from cgan_lib.errors import UserError, shown
@@ -89,11 +90,17 @@ def evaluate(
     fakes = {number: generate_like(generator, test, count, number) for number in range(seed, seed + seeds)}
     task = _Task(training, test, count, fakes[seed].image_size, _device(generator))
     task.warn(fakes[seed])
-    scores = [_measure(images, task.reference()) for images in fakes.values()]
+    reference = task.reference()
+    scores = [_measure(images, reference, *_read(reference, images)) for images in fakes.values()]
     if gan_train:
         size, tested = reading_size(training), task.tested()
-        learned = [learned_from(images, tested, number, size) for number, images in fakes.items()]
-        scores = [replace(one, gan_train=percent) for one, percent in zip(scores, learned, strict=True)]
+
+        def learned(numbers: Tensor) -> Tensor:
+            percents = [learned_from(fakes[number], tested, number, size) for number in numbers.tolist()]
+            return torch.tensor(percents, dtype=torch.float64)
+
+        percents = parallel.divided(learned, torch.tensor([*fakes])).tolist()
+        scores = [replace(one, gan_train=percent) for one, percent in zip(scores, percents, strict=True)]
     return mean_over_seeds(scores, task.real_scores(gan_train))
 
 
@@ -114,7 +121,8 @@ def evaluate_images(images: Tensor, labels: Tensor, dataset: str = "mnist") -> S
     given = ImageData(f"images for {dataset}", images, labels, test.class_names)
     task = _Task(training, test, enough(len(labels), test.num_classes), given.image_size, "cpu")
     task.warn(given)
-    return replace(_measure(given, task.reference()), real=task.real_scores())
+    reference = task.reference()
+    return replace(_measure(given, reference, *_read(reference, given)), real=task.real_scores())
 
 
 def quick_scores(generator: ConditionalGenerator, dataset: str, count: int, seed: int = 1) -> dict[str, float]:
@@ -128,7 +136,7 @@ def quick_scores(generator: ConditionalGenerator, dataset: str, count: int, seed
     check_measurable(generator, training, count)
     fakes = generate_like(generator, training, count, seed)
     reference = _Task(complete, training, count, fakes.image_size, _device(generator)).reference()
-    features, logits = read(reference.classifier, fakes.images)
+    features, logits = _read(reference, fakes)
     near = neighbourhoods(reference.features, features)
     return {
         "fid": fid(reference.features, features),
@@ -225,12 +233,22 @@ def _reference(real: ImageData, classifier: Path, device: str) -> _Reference:
 @lru_cache(maxsize=8)
 def _real_scores(real: ImageData, reference: _Reference, tested: ImageData | None) -> Scores:
     gan_train = learned_from(real, tested, size=reference.classifier.size) if tested else None
-    return replace(_measure(real, reference), gan_train=gan_train)
+    return replace(_measure(real, reference, *read(reference.classifier, real.images)), gan_train=gan_train)
 
 
-def _measure(images: ImageData, reference: _Reference) -> Scores:
-    """The scores of images, fake or real, but for GAN-train."""
-    features, logits = read(reference.classifier, images.images)
+@torch.inference_mode()
+def _read(reference: _Reference, images: ImageData) -> tuple[Tensor, Tensor]:
+    """What the classifier sees in images that are measured: features and logits; several processes read a part each.
+
+    Not for what is computed once and kept: one process may have it, and another wait for help with it.
+    """
+    network = reference.classifier
+    features = parallel.divided(lambda part: read(network, part)[0], images.images)
+    return features, network.logits(features)
+
+
+def _measure(images: ImageData, reference: _Reference, features: Tensor, logits: Tensor) -> Scores:
+    """The scores of images, fake or real, in which the classifier sees `features`, but for GAN-train."""
     near = neighbourhoods(reference.features, features)
     predicted, labels, classes = logits.argmax(1).cpu(), images.labels, range(images.num_classes)
     confusion = torch.zeros(images.num_classes, images.num_classes, dtype=torch.long)

@@ -8,20 +8,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cgan_lib import parallel
 from cgan_lib.data import DATASETS, ImageData, is_known
 from cgan_lib.errors import UserError, shown
 from cgan_lib.evaluation.metrics import NEIGHBOURS
 from cgan_lib.models.layers import ConditionalGenerator
-from cgan_lib.sampling import generate, generator_config
+from cgan_lib.sampling import generate, generator_config, latents
 
 LEAST_COUNT = 10  # images of each class, on average
 MOST_COUNT = 100_000
 
 
 def generate_like(generator: ConditionalGenerator, real: ImageData, count: int, seed: int = 1) -> ImageData:
-    """`count` fakes with labels distributed as those of the real images."""
+    """`count` fakes with labels distributed as those of the real images; several processes draw a part each."""
     labels = spread_labels(real.labels, count)
-    images = generate(generator, labels, seed=seed)
+    z = latents(count, generator_config(generator)["latent_dim"], seed)
+    images = parallel.divided(lambda labels, z: generate(generator, labels, z=z), labels, z)
     return ImageData(f"fake {real.name}", images, labels, real.class_names, real.attributes)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from cgan_lib.errors import UserError, printable, shown
 from cgan_lib.models.limits import check_attributes, check_config, check_finite, check_stored
+from cgan_lib.parallel import drawn, size
 
 try:
     from huggingface_hub import ModelCard, PyTorchModelHubMixin
@@ -64,16 +65,22 @@ class Dropout(nn.Module):
         dropped = min(round(256 * self.p), 255)  # of 256 byte values; something is always kept
         if not self.training or dropped == 0:
             return x
+        if x.device.type != "cpu" and size() == 1:
+            return F.dropout(x, self.p)  # in one go
         if x.device.type != "cpu":
-            return F.dropout(x, self.p)
-        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)  # 8 random bytes each
-        keep = words.view(torch.uint8)[: x.numel()] >= dropped
+            return x * drawn(lambda n: F.dropout(x.new_ones(n, *x.shape[1:]), self.p), len(x))
+        keep = drawn(lambda n: _random_bytes(n, x[0].numel()), len(x)) >= dropped
         if x.ndim == 4:  # laid out as x is
             n, c, h, w = x.shape
             mask = keep.view(n, h, w, c).permute(0, 3, 1, 2)
         else:
             mask = keep.view(x.shape)
         return x * mask * (256 / (256 - dropped))
+
+
+def _random_bytes(rows: int, columns: int) -> Tensor:
+    words = torch.empty(-(-rows * columns // 8), dtype=torch.int64).random_(-(2**63), None)  # 8 random bytes each
+    return words.view(torch.uint8)[: rows * columns].view(rows, columns)
 
 
 class _Clamp(torch.autograd.Function):

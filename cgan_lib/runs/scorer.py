@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 
+from cgan_lib import parallel
 from cgan_lib.errors import UserError, unknown
 from cgan_lib.evaluation import has_classifier, quick_scores
 from cgan_lib.evaluation.classifier import classifier_file, fingerprint, load_for_reading, open_classifier
@@ -24,10 +25,15 @@ class Scorer:
         if not callable(score) and score not in (None, *CHOOSERS):
             raise unknown("score", str(score), CHOOSERS)
         self.dataset, self.samples, self.image_size = dataset, samples, image_size
-        self.classified = score == "fid" or has_classifier(dataset, image_size)
+        self.classified = score == "fid" or parallel.from_first(lambda: has_classifier(dataset, image_size))
         self.own = score if callable(score) else None
         self.chosen_by = "score" if self.own else str(score or ("fid" if self.classified else "losses"))
         self.best = Best()
+
+    def prepare(self) -> None:
+        """Of several processes, have one of each machine train the classifier where there is none yet."""
+        if self.classified and parallel.size() > 1:
+            parallel.in_turn(lambda: classifier_file(load_for_reading(self.dataset, self.image_size)))
 
     def record(self, values: Mapping[str, float]) -> None:
         """Add a point of the curves to the window, when losses choose."""
@@ -39,9 +45,10 @@ class Scorer:
         scores: dict[str, float] = {}
         with torch.random.fork_rng(devices=[]):
             if self.classified:
-                scores = quick_scores(generator, self.dataset, self.samples)
-            if self.own:
-                scores["score"] = float(self.own(generator.eval()))
+                with parallel.dividing():
+                    scores = quick_scores(generator, self.dataset, self.samples)
+            if own := self.own:
+                scores["score"] = parallel.from_first(lambda: float(own(generator.eval())))
         for name, value in scores.items():
             if not math.isfinite(value):
                 raise UserError(f"the {name} at step {step} is {value}: it must be a finite number.")

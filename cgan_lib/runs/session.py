@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from cgan_lib import parallel
 from cgan_lib.errors import UserError
 from cgan_lib.files import first_line
 from cgan_lib.paths import short
@@ -29,7 +30,7 @@ class Session:
         """step of the newest checkpoint; None before the first"""
         self.unmeasured = False
         """that checkpoint is due to be measured, and was not yet"""
-        if state := load_newest(self.checkpoints, set_damaged_aside=True):
+        if state := parallel.from_first(lambda: load_newest(self.checkpoints, set_damaged_aside=True)):
             self._load(state)
 
     @property
@@ -45,13 +46,22 @@ class Session:
         return self.folder / "checkpoints"
 
     def save(self, *, unmeasured: bool) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint: the first process does, of several that are all at the same step."""
+        if parallel.is_first():
+            save_checkpoint(self.checkpoints, self._state(unmeasured), self.step)
+        self.saved_at, self.unmeasured = self.step, unmeasured
+
+    def say(self, what: str) -> None:
+        """Tell something of this run, once."""
+        if parallel.is_first():
+            print(f"{short(self.folder)} {what}")
+
+    def _state(self, unmeasured: bool) -> dict[str, Any]:
         state = self.trainer.state_dict() | self.scorer.state_dict()
         state |= {"seconds": self.clock.seconds, "config": self.trainer.generator.config, "unmeasured": unmeasured}
-        state["threads"] = torch.get_num_threads()
+        state |= {"threads": torch.get_num_threads(), "processes": parallel.size()}
         state["about"] = json.dumps({"model": self.recipe.model, **self.trainer.generator.describe()})  # to load it
-        save_checkpoint(self.checkpoints, state, self.step)
-        self.saved_at, self.unmeasured = self.step, unmeasured
+        return state
 
     def _load(self, state: dict[str, Any]) -> None:
         with fitting(self.folder, self.recipe):
@@ -59,12 +69,16 @@ class Session:
             self.scorer.load_state_dict(state)
             self.clock = Clock(state["seconds"])
         self.saved_at, self.unmeasured = self.step, state.get("unmeasured", False)
-        then, now = state.get("threads"), torch.get_num_threads()
+        self._warn_of_rounding("threads", state.get("threads"), torch.get_num_threads())
+        self._warn_of_rounding("processes", state.get("processes", 1), parallel.size())
+
+    def _warn_of_rounding(self, what: str, then: int | None, now: int) -> None:
         if self.trainer.device.type == "cpu" and then not in (None, now):
+            keeps = f" OMP_NUM_THREADS={then} would keep them." if what == "threads" else ""
             warnings.warn(
-                f"{short(self.folder)} was trained with {then} threads and goes on with {now}: sums are rounded in "
-                f"another order, so it will not end with the very same bits. OMP_NUM_THREADS={then} would keep them.",
-                stacklevel=2,
+                f"{short(self.folder)} was trained with {then} {what} and goes on with {now}: sums are rounded in "
+                f"another order, so it will not end with the very same bits.{keeps}",
+                stacklevel=3,
             )
 
     def write_generator(self, name: str = "generator.safetensors", **more: Any) -> None:
@@ -85,7 +99,8 @@ class Session:
         before = scorer.best.value
         scorer.forget_best()
         try:
-            said, generator = facts(path), load_generator(path, self.trainer.device)
+            said, generator = parallel.from_first(lambda: (facts(path), load_generator(path)))
+            generator.to(self.trainer.device)
             if said.get("chosen_by") != scorer.chosen_by:
                 raise UserError("it was chosen in another way")
             step = int(said["steps"])
@@ -99,8 +114,12 @@ class Session:
             return
         scorer.best.offer(value, scorer.protocol)
         kept: dict[str, Any] = {name: text for name, text in said.items() if name not in ("model", "config")}
-        save_generator(generator, path, **kept | {"value": value, "protocol": json.dumps(scorer.protocol)})
-        print(f"The best generator so far, of step {step}, is measured anew: {before:.1f} then, {value:.1f} now.")
+        with parallel.together():
+            if parallel.is_first():
+                save_generator(generator, path, **kept | {"value": value, "protocol": json.dumps(scorer.protocol)})
+                print(
+                    f"The best generator so far, of step {step}, is measured anew: {before:.1f} then, {value:.1f} now."
+                )
 
     def result(self) -> Run:
         """The run as it stands."""

@@ -2,16 +2,21 @@
 
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
+from cgan_lib import parallel
 from cgan_lib.data import check_batch_size, load_data
 from cgan_lib.errors import UserError
 from cgan_lib.evaluation.samples import enough
 from cgan_lib.files import locked, remove_partials, write_atomically
 from cgan_lib.paths import make_folder, short
 from cgan_lib.recipes import QUICK_SAMPLES, Recipe, check_profile, current_profile, get_recipe
-from cgan_lib.runs.about import about, find_pictures, pictures_folder, read_about, refuse_other_data, write_about
+from cgan_lib.runs.about import About, about, find_pictures, pictures_folder, read_about, refuse_other_data, write_about
+from cgan_lib.runs.launch import launch
 from cgan_lib.runs.loop import go_on
 from cgan_lib.runs.run import Run, own_name, read_recipe, run_folder
 from cgan_lib.runs.scorer import Score, Scorer
@@ -27,6 +32,7 @@ def train(
     device: str = "auto",
     live: bool = False,
     score: Score | None = None,
+    processes: int = 1,
     **changes,
 ) -> Run:
     """Train a recipe, or go on with it: the same call again resumes where the run stands (on one CPU: bit for bit).
@@ -43,35 +49,68 @@ def train(
     `losses` in `cgan_lib.runs.selection`, or of the lowest `score(generator)`, then a curve too. Default: `fid`, and
     `losses` where there is no classifier yet. Raises `UserError` for bad input, before anything is written, and
     `Diverged` when a loss is no longer finite.
+
+    With `processes` it starts as many on this machine, each with a part of every batch: a GPU for each, or some cores.
+    Under `torchrun` they are started already. The batch, and so what is learned, stay the same; docs/parallel.md.
     """
     recipe = recipe.replace(**changes) if isinstance(recipe, Recipe) else get_recipe(recipe, **changes)
     profile = current_profile() if profile is None else check_profile(profile)
-    data = load_data(recipe.dataset, image_size=recipe.image_size)
+    if processes != 1:
+        return launch(recipe, processes, live=live, score=score, run=run, profile=profile, device=device)
+    parallel.join()
+    device = parallel.own_device(device)
+    data = parallel.in_turn(partial(load_data, recipe.dataset, image_size=recipe.image_size))
     check_batch_size(data, recipe.batch_size)
+    parallel.check_divisible(recipe.batch_size, parallel.size())
     recipe = recipe.replace(dataset=data.name)  # the embedded digits, when MNIST cannot be reached
     steps = recipe.length(profile, len(data))
     scorer = Scorer(score, recipe.dataset, enough(QUICK_SAMPLES[profile], data.num_classes), recipe.image_size)
     folder = run_folder(data.name, recipe.name, run or profile)
     name = own_name(folder)
     known = about(name, data)
+    with ExitStack() as stack:
+        with parallel.together():
+            if parallel.is_first():
+                _refuse_other(folder, recipe, known)
+            trainer = Trainer(recipe, data, device)
+            if parallel.is_first():
+                stack.enter_context(_taken(folder))
+        session = Session(trainer, folder, pictures_folder(data.name, recipe.name, name), scorer)
+        with parallel.together():
+            if parallel.is_first():
+                _begin(session, known)
+        scorer.prepare()
+        return go_on(session, steps, live)
+
+
+def _refuse_other(folder: Path, recipe: Recipe, known: About) -> None:
+    """`UserError` when the run in `folder` is one of another recipe, or of other data."""
     _refuse_other_recipe(folder, recipe)
     if there := read_about(folder):
         refuse_other_data(folder, there, known)
-    trainer = Trainer(recipe, data, device)
+
+
+@contextmanager
+def _taken(folder: Path) -> Iterator[None]:
+    """The folder of a run, which nobody else trains meanwhile."""
     make_folder(folder)
     busy = f"another process is training {short(folder)}: wait for it, or use another name."
     with locked(folder / ".lock", busy) as alone:
         if not alone:
             warnings.warn(
-                f"{short(folder)} lies where files cannot be locked: see that nobody else trains it.", stacklevel=2
+                f"{short(folder)} lies where files cannot be locked: see that nobody else trains it.", stacklevel=4
             )
-        session = Session(trainer, folder, pictures_folder(data.name, recipe.name, name), scorer)
-        _take_pictures_along(folder, recipe, session)
-        write_about(folder, known)
-        write_atomically(folder / "recipe.json", json.dumps(asdict(recipe), indent=2).encode())
-        for place in (folder, session.checkpoints, session.pictures):
-            remove_partials(place)
-        return go_on(session, steps, live)
+        yield
+
+
+def _begin(session: Session, known: About) -> None:
+    """Write what a run is, and clear what a process that was killed has left."""
+    folder, recipe = session.folder, session.recipe
+    _take_pictures_along(folder, recipe, session)
+    write_about(folder, known)
+    write_atomically(folder / "recipe.json", json.dumps(asdict(recipe), indent=2).encode())
+    for place in (folder, session.checkpoints, session.pictures):
+        remove_partials(place)
 
 
 def _refuse_other_recipe(folder: Path, recipe: Recipe) -> None:

@@ -16,6 +16,7 @@ ORDER = (
         "errors",
         "paths",
         "files",
+        "parallel",
         "attributes",
         "classes",
         "idx",

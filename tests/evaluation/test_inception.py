@@ -23,7 +23,7 @@ from cgan_lib.models import MODELS
     ],
 )
 def test_without_the_inception_network_it_is_said_what_to_do(generator, monkeypatch, problem, message):
-    def refuse(feature):
+    def refuse(feature, sync_on_compute):
         raise problem
 
     monkeypatch.setattr("torchmetrics.image.fid.FrechetInceptionDistance", refuse)
@@ -52,7 +52,7 @@ def test_all_test_images_at_the_size_of_the_fakes_and_as_many_fakes_as_asked_for
     given = {True: [], False: []}
 
     class Watched(FrechetInceptionDistance):
-        def __init__(self, feature):
+        def __init__(self, feature, sync_on_compute):
             super().__init__(Brightness() if feature == 64 else feature)
 
         def update(self, imgs, real):
