@@ -1,6 +1,6 @@
 """What happens at a step of a run: it is recorded, shown, saved and measured."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import closing, suppress
 
 import torch
@@ -16,16 +16,19 @@ from cgan_lib.runs.vitals import Game, Vitals
 from cgan_lib.sampling import NotFinite
 from cgan_lib.training import Diverged
 
+Watch = Callable[[int, float], bool]
+"""from the step of a measurement and the best value so far: whether to go on"""
 
-def go_on(session: Session, until: int, live: bool) -> Run:
-    """Bring a run from where it stands to step `until`; `Stopped` when it was asked to stop."""
+
+def go_on(session: Session, until: int, live: bool, watch: Watch | None = None) -> Run:
+    """Bring a run from where it stands to step `until`, or until `watch` ends it; `Stopped` when asked to stop."""
     start = session.step
     finished = 0 < start >= until
     if finished:
         print(f"{short(session.folder)} has its {start} steps already. To train anew, give the run another name.")
     elif start:
         print(f"{short(session.folder)} goes on from step {start}.")
-    stopped_by = _train(session, until, live) if session.unmeasured or not finished else 0
+    stopped_by = _train(session, until, live, watch) if session.unmeasured or not finished else 0
     session.write_generator()  # also when finished: it may have been killed between its last checkpoint and this
     if stopped_by:
         raise Stopped(_say_where(session.step, until), session.result(), stopped_by)
@@ -39,7 +42,7 @@ def _say_where(step: int, until: int) -> str:
     return f"stopped {where}"
 
 
-def _train(session: Session, until: int, live: bool) -> int:
+def _train(session: Session, until: int, live: bool, watch: Watch | None) -> int:
     """Train; returns the signal that stopped it, or 0."""
     data = session.trainer.data
     with (
@@ -48,7 +51,7 @@ def _train(session: Session, until: int, live: bool) -> int:
         stop_requests() as stop,
     ):
         try:
-            Loop(session, until, logbook, display, stop).run()
+            Loop(session, until, logbook, display, stop, watch).run()
         except (Diverged, NotFinite) as error:
             diverged = error if isinstance(error, Diverged) else session.trainer.diverged("an image of the generator")
             kept = (
@@ -61,8 +64,17 @@ def _train(session: Session, until: int, live: bool) -> int:
 class Loop:
     """One session from step to step: records to the logbook, shows in the display, saves and measures."""
 
-    def __init__(self, session: Session, until: int, logbook: Logbook, display: Display, stop: StopRequest):
+    def __init__(
+        self,
+        session: Session,
+        until: int,
+        logbook: Logbook,
+        display: Display,
+        stop: StopRequest,
+        watch: Watch | None = None,
+    ):
         self.session, self.until, self.logbook, self.display, self.stop = session, until, logbook, display, stop
+        self.watch, self.worth_it = watch, True
         self.recipe, self.trainer = session.recipe, session.trainer
         self.last_point = (session.step, session.clock.seconds)
         trainer = self.trainer
@@ -101,7 +113,7 @@ class Loop:
             if self._in_turn:
                 self.save()
         self._look_ahead()
-        return not self.stop.signal
+        return self.worth_it and not self.stop.signal
 
     def record(self, metrics: dict[str, Tensor]) -> None:
         """Add a point to each curve."""
@@ -142,6 +154,8 @@ class Loop:
         if session.scorer.is_best(scores, in_turn=self._in_turn, eligible=trainer.grown):
             session.write_best()
         session.save(unmeasured=False)
+        if self.watch:
+            self.worth_it = self.watch(session.step, session.scorer.best.value)
 
     def _look_ahead(self) -> None:
         """Have the optimisers watched in the last two steps of each network before vital signs are taken."""

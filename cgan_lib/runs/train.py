@@ -17,7 +17,7 @@ from cgan_lib.files import remove_partials, unwritable, write_atomically
 from cgan_lib.paths import make_folder, short
 from cgan_lib.recipes import QUICK_SAMPLES, Recipe, check_profile, current_profile, get_recipe
 from cgan_lib.runs.about import about, find_pictures, pictures_folder, read_about, refuse_other_data, write_about
-from cgan_lib.runs.loop import go_on
+from cgan_lib.runs.loop import Watch, go_on
 from cgan_lib.runs.run import Run, own_name, read_recipe, run_folder
 from cgan_lib.runs.scorer import Score, Scorer
 from cgan_lib.runs.session import Session
@@ -35,6 +35,7 @@ def train(
     device: str = "auto",
     live: bool = False,
     score: Score | None = None,
+    watch: Watch | None = None,
     **changes,
 ) -> Run:
     """Train a recipe, or go on with it: the same call again resumes where the run stands (on one CPU: bit for bit).
@@ -49,8 +50,10 @@ def train(
     At every checkpoint and at the end a few images are measured (curves `score/…`), where a classifier of the data
     set is at hand. `score` says which generator is kept as the best one: the one of lowest `fid`, by the rule for
     `losses` in `cgan_lib.runs.selection`, or of the lowest `score(generator)`, then a curve too. Default: `fid`, and
-    `losses` where there is no classifier yet. Raises `UserError` for bad input, before anything is written, and
-    `Diverged` when a loss is no longer finite.
+    `losses` where there is no classifier yet. After each measurement `watch(step, best)` is called with the value of
+    the best one so far (infinite before there is one): where it returns False, the training ends.
+
+    Raises `UserError` for bad input, before anything is written, and `Diverged` when a loss is no longer finite.
     """
     recipe = recipe.replace(**changes) if isinstance(recipe, Recipe) else get_recipe(recipe, **changes)
     profile = current_profile() if profile is None else check_profile(profile)
@@ -74,7 +77,7 @@ def train(
         write_atomically(folder / "recipe.json", json.dumps(asdict(recipe), indent=2).encode())
         for place in (folder, session.checkpoints, session.pictures):
             remove_partials(place)
-        return go_on(session, steps, live)
+        return go_on(session, steps, live, watch)
 
 
 def _refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
