@@ -66,7 +66,7 @@ def tune(
         raise UserError(f"trials {shown(trials)} must be a whole number from 1 to {MOST_TRIALS:,}.")
     made = make_pruner(pruner)
     with quietly():
-        search = _Search(task, _open(task, storage, made))
+        search = _Search(task, _open(task, storage, made), alone=storage is None)
         with at_work(task.folder / "workers") as worker:
             search.run(trials, worker)
         return search.study
@@ -169,8 +169,8 @@ def _open(task: _Task, storage: str | None, pruner: optuna.pruners.BasePruner) -
 class _Search:
     """The loop of one process over the trials of a study."""
 
-    def __init__(self, task: _Task, study: optuna.Study):
-        self.task, self.study = task, study
+    def __init__(self, task: _Task, study: optuna.Study, alone: bool):
+        self.task, self.study, self.alone = task, study, alone
         self.gate = FileLock(task.folder / "next.lock")
         """held from the decision that a trial is wanted until it is known whose it is"""
 
@@ -178,7 +178,7 @@ class _Search:
         """Train trials until so many are finished, here or elsewhere."""
         while finished(self.study) < trials:
             with self.gate:
-                take_over(self.study, self.task.folder / "workers")
+                take_over(self.study, self.task.folder / "workers", alone=self.alone)
                 if finished(self.study) + running(self.study) < trials:
                     self._one_more(worker)
                     self._say(trials)
@@ -194,9 +194,9 @@ class _Search:
 
         def objective(trial: Trial) -> float:
             self.number = trial.number
-            trial.set_user_attr("worker", worker)
+            place = self._claim(trial, worker)
             self.gate.release()
-            return self._train(trial)
+            return self._train(trial, place)
 
         try:
             self.study.optimize(objective, n_trials=1)
@@ -205,15 +205,23 @@ class _Search:
                 again(self.study, self.study.get_trials(deepcopy=False)[self.number])
             raise
 
-    def _train(self, trial: Trial) -> float:
+    def _claim(self, trial: Trial, worker: str) -> int:
+        """Note whose the trial is, and its run; gives its place among the runs, which one that goes on has already."""
+        prefix = f"{self.task.study}-"
+        earlier = self.study.get_trials(deepcopy=False)[: trial.number]
+        runs = {each.user_attrs["run"] for each in earlier if "run" in each.user_attrs}
+        name = trial.user_attrs.get("run", f"{prefix}{len(runs):03d}")
+        trial.set_user_attr("run", name)
+        trial.set_user_attr("worker", worker)
+        return int(name.removeprefix(prefix))
+
+    def _train(self, trial: Trial, place: int) -> float:
         """The value of a trial; `TrialPruned` when it was hopeless, or came to nothing."""
-        task = self.task
-        # Drawn from the number of the trial alone: whoever trains it, and after however many stops
-        seed = (task.recipe.seed * 1_000_003 + trial.number) % 2**32
+        task, name = self.task, trial.user_attrs["run"]
+        # Drawn from its place alone: whoever trains it, and after however many stops
+        seed = (task.recipe.seed * 1_000_003 + place) % 2**32
         self.study.sampler = TPESampler(seed=seed, n_startup_trials=STARTUP, constant_liar=True)
         recipe = of_length(task.recipe.replace(**suggest(trial, task.space)), task.images)
-        name = trial.user_attrs.get("run", f"{task.study}-{trial.number:03d}")  # of a trial that goes on: as before
-        trial.set_user_attr("run", name)
         length = recipe.steps or 0
 
         def watch(step: int, best: float) -> bool:
@@ -243,8 +251,8 @@ class _Search:
         else:
             came = f"{OBJECTIVES[self.task.objective]} {trial.value:.4g}"
         best = ranking(self.study)[:1]
-        first = f"; best so far: trial {best[0].number}" if best else ""
-        print(f"trial {trial.number} ({finished(self.study)} of {trials}): {what}: {came}{first}", flush=True)
+        first = f"; best so far: {best[0].user_attrs['run']}" if best else ""
+        print(f"{trial.user_attrs['run']} ({finished(self.study)} of {trials}): {what}: {came}{first}", flush=True)
 
 
 def _kept(run: Run) -> float | None:

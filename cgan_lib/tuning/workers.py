@@ -48,15 +48,17 @@ def again(study: optuna.Study, trial: FrozenTrial) -> None:
     RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)(study, trial)
 
 
-def take_over(study: optuna.Study, folder: Path) -> None:
-    """Fail the trials whose processes were killed, and queue each once more.
+def take_over(study: optuna.Study, folder: Path, alone: bool) -> None:
+    """Fail the trials whose processes were killed, and queue each once more; only for who holds the gate of the study.
 
-    A trial of a process on another machine is failed by Optuna when its heartbeat has been missing for a while.
+    With `alone` no other machine works on it, so that a trial that is nobody's is one of a killed process, too. A trial
+    of a process on another machine is failed by Optuna when its heartbeat has been missing for a while.
     """
     fail_stale_trials(study)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if is_dead(folder, trial.user_attrs.get("worker", "")):
-            with suppress(UpdateFinishedTrialError):  # another process was quicker
+        worker = trial.user_attrs.get("worker")
+        if is_dead(folder, worker) if worker else alone:
+            with suppress(UpdateFinishedTrialError):  # another machine was quicker
                 again(study, study.tell(trial.number, state=TrialState.FAIL))
 
 
