@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+MOST_LISTED = 50  # names in a message
 JOINERS = "\u200c\u200d"  # inside words of Persian or Hindi, and emoji; no terminal obeys them
 
 
@@ -30,11 +31,12 @@ def shown(value: Any, most: int = 80) -> str:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name that is not registered: suggests the nearest one and lists them all."""
+    """The error for a name that is not registered: suggests the nearest one and lists them, all or the first ones."""
     known = sorted(known)
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return UserError(f"unknown {kind} {name!r}: {hint}There are: {', '.join(known)}.")
+    more = f" and {len(known) - MOST_LISTED} more" if len(known) > MOST_LISTED else ""
+    return UserError(f"unknown {kind} {shown(name)}: {hint}There are: {', '.join(known[:MOST_LISTED])}{more}.")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all, and the one way to write a picture or an animation."""
 
+import errno
 import io
 import os
 import secrets
@@ -9,10 +10,14 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from cgan_lib.errors import UserError
 from cgan_lib.paths import make_folder
+
+# What file systems say that know no locks, as some on a network do
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 def write_atomically(target: Path, content: bytes | memoryview) -> None:
@@ -42,6 +47,26 @@ def remove_partials(folder: Path) -> None:
     """Clear what killed processes left half written in `folder`; only for who is its sole writer."""
     for partial in folder.glob(".*-*.partial"):  # a staged folder has no process number
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, busy: str = "") -> Iterator[bool]:
+    """Hold the lock file `path`; waits while another process has it, or says `busy` as a `UserError`.
+
+    Gives whether the file system knows locks; where it knows none, the block runs all the same.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0 if busy else -1)
+    except Timeout as error:
+        raise UserError(busy) from error
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise unwritable(path, error) from error
+    try:
+        yield lock.is_locked
+    finally:
+        lock.release()  # nothing, if it was not locked
 
 
 @contextmanager

@@ -75,6 +75,14 @@ def check_name(what: str, name: str) -> str:
     return name
 
 
+def is_name(name: str) -> bool:
+    """Whether `check_name` takes it."""
+    try:
+        return bool(check_name("name", name))
+    except UserError:
+        return False
+
+
 def make_folder(folder: Path) -> Path:
     """Create `folder` with its parents; a `UserError` that names it when it cannot be written to."""
     check_path(folder)

@@ -1,6 +1,6 @@
 """From labels to images: one for each label, fixed latents, the grid that every run draws."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
 from pathlib import Path
@@ -12,12 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cgan_lib.attributes import join_labels
+from cgan_lib.classes import Classes, spread
 from cgan_lib.data import ImageData, check_classes, to_uint8
 from cgan_lib.errors import UserError, shown
 from cgan_lib.files import first_line
 from cgan_lib.models.layers import ConditionalGenerator
 
 GRID_COLUMNS = 10
+GRID_ROWS = 100  # of a sample grid at most: with more classes, it shows some of them
 
 
 class NotFinite(UserError):
@@ -78,7 +80,7 @@ def blend(start: int, end: int, t: Tensor, num_classes: int = 10) -> Tensor:
 @torch.inference_mode()
 def generate(
     generator: ConditionalGenerator,
-    labels: Sequence[int] | Tensor,
+    labels: Sequence[Any] | Tensor,
     *,
     z: Sequence[Sequence[float]] | Tensor | None = None,
     seed: int = 0,
@@ -86,15 +88,16 @@ def generate(
 ) -> Tensor:
     """One image for each label: uint8 (N,C,H,W) on the CPU.
 
-    In place of labels (N,), class weights (N, num_classes) ask for what lies between classes. `z` (N, latent_dim) is
-    drawn from `seed` when not given. Tensors, arrays and lists will do, of any number type. The generator is used in
+    Labels are numbers or names: [7, 7, 3], ["shirt", "bag"], of several attributes also [["7", "red"], "3,blue"]. In
+    place of labels (N,), class weights (N, num_classes) ask for what lies between classes. `z` (N, latent_dim) is drawn
+    from `seed` when not given. Tensors, arrays and lists will do, of any number type. The generator is used in
     evaluation mode and left as it was, and so is the random state. `UserError` for a label outside the classes, a `z`
     of another shape, a network without `config`, or one that gives numbers that are NaN or infinite.
     """
     config = generator_config(generator)
     if not isinstance(batch_size, int) or batch_size < 1:
         raise UserError(f"batch_size {shown(batch_size, 30)} must be a whole number from 1 on.")
-    labels = check_labels(labels, config["num_classes"], config.get("attributes", ()))
+    labels = check_labels(_numbers(labels, generator), config["num_classes"], config.get("attributes", ()))
     z = (
         _check_latents(z, len(labels), config["latent_dim"])
         if z is not None
@@ -109,6 +112,20 @@ def generate(
             for z_batch, labels_batch in zip(z.split(batch_size), labels.split(batch_size), strict=True)
         ]
     return torch.cat(images)
+
+
+def _numbers(labels: Any, generator: nn.Module) -> Any:
+    """Labels as they are, or if there are names among them the number of each."""
+    if isinstance(labels, np.ndarray) and labels.dtype.kind in "UO":
+        labels = labels.tolist()
+    if not isinstance(labels, (list, tuple)) or not any(map(_has_names, labels)):
+        return labels
+    classes = Classes.of(generator)
+    return [classes.label(said) for said in labels]
+
+
+def _has_names(said: Any) -> bool:
+    return isinstance(said, (str, Mapping)) or (isinstance(said, (list, tuple)) and any(map(_has_names, said)))
 
 
 def _pixels(images: Tensor) -> Tensor:
@@ -209,16 +226,22 @@ def _check_weights(weights: Tensor, num_classes: int) -> Tensor:
 
 
 def grid_inputs(num_classes: int, latent_dim: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Fixed inputs of a sample grid: row r asks for class r, column c uses latent c in every row.
+    """Fixed inputs of a sample grid: row r asks for class `grid_classes(…)[r]`, column c uses latent c in every row.
 
-    Returns `z` (num_classes·10, latent_dim) and `labels` (num_classes·10,).
+    Returns `z` (rows·10, latent_dim) and `labels` (rows·10,).
     """
-    z = latents(GRID_COLUMNS, latent_dim, seed).repeat(num_classes, 1)
-    return z, torch.arange(num_classes).repeat_interleave(GRID_COLUMNS)
+    rows = grid_classes(num_classes)
+    z = latents(GRID_COLUMNS, latent_dim, seed).repeat(len(rows), 1)
+    return z, torch.tensor(rows).repeat_interleave(GRID_COLUMNS)
+
+
+def grid_classes(num_classes: int) -> list[int]:
+    """The class of each row of a sample grid: all of them, or a hundred evenly spread."""
+    return spread(num_classes, GRID_ROWS)
 
 
 def real_grid(data: ImageData, seed: int = 0) -> Tensor:
-    """Real images in the layout of a sample grid, ten of each class: uint8 (num_classes·10, C, H, W).
+    """Real images in the layout of a sample grid, ten of each of its classes: uint8 (rows·10, C, H, W).
 
     A class with fewer shows them again, a combination of attributes with none stays black; `UserError` for another
     class with none.
@@ -228,7 +251,7 @@ def real_grid(data: ImageData, seed: int = 0) -> Tensor:
     shuffled = data.labels[order]
     rows: list[Tensor] = []
     nothing = torch.zeros(GRID_COLUMNS, *data.images.shape[1:], dtype=torch.uint8)
-    for label in range(data.num_classes):
+    for label in grid_classes(data.num_classes):
         members = order[shuffled == label].cpu()
         again = torch.arange(GRID_COLUMNS) % max(1, len(members))  # if there are too few
         rows.append(data.images[members[again]].cpu() if len(members) else nothing)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from cgan_lib.augment import augment
-from cgan_lib.data import ImageData, batches
+from cgan_lib.data import ImageData, ahead, batches, fits
 from cgan_lib.errors import UserError, unknown
 from cgan_lib.losses import LOSSES
 from cgan_lib.models.dcgan import Growing
@@ -63,11 +63,11 @@ class Trainer:
         self.recipe = recipe
         self.device = pick_device(device)
         self.precision = pick_precision(recipe.precision, self.device)
-        self.data = data.to(self.device)
+        self.data = data.to(self.device) if fits(data, self.device) else data
         self.step = 0
         generator, discriminator = recipe.build(data.num_classes, data.channels, data.attribute_sizes)
         generator.draws(data.name, data.class_names, data.attributes)
-        self.classes = self.data.labels.unique()  # of which there are images: a red 7 may be kept back
+        self.classes = data.labels.unique().to(self.device)  # of which there are images: a red 7 may be kept back
         self.generator = generator.to(self.device).to(memory_format=_best_memory_format(generator))
         self.discriminator = discriminator.to(self.device).to(memory_format=_best_memory_format(discriminator))
         self.growing = [network for network in (generator, discriminator) if isinstance(network, Growing)]
@@ -98,7 +98,10 @@ class Trainer:
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             recipe = self.recipe
-            for real, labels in batches(self.data, recipe.batch_size, recipe.seed, self.step, recipe.balanced):
+            drawn = batches(self.data, recipe.batch_size, recipe.seed, self.step, recipe.balanced)
+            if self.data.labels.device.type != self.device.type:
+                drawn = ahead(drawn, self.device)
+            for real, labels in drawn:
                 if self.step >= until:
                     break
                 measure = (self.step + 1) % self.recipe.log_every == 0 or self.step + 1 == until

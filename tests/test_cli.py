@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,12 +19,15 @@ import torch
 from PIL import Image
 from torchvision import datasets
 
-from cgan_lib import RECIPES, UserError, evaluate, generate, load_generator, open_run, pretrained
+from cgan_lib import RECIPES, UserError, evaluate, generate, get_recipe, load_generator, open_run, pretrained
+from cgan_lib.attributes import joint_names
 from cgan_lib.cli import COMMANDS, main
 from cgan_lib.console import neighbour, program, quoted
+from cgan_lib.data import DIGITS
 from cgan_lib.evaluation import Scores
 from cgan_lib.models import MODELS
 from cgan_lib.paths import locate
+from cgan_lib.weights import save_generator
 
 SCORES = Scores(
     **dict(dataset="digits", count=100, real_count=100, seeds=1, classifier="0", confusion=((1,),)),
@@ -159,6 +163,27 @@ def test_info_prints_both_networks_with_their_parameters(name, capsys):
         assert f"{sum(p.numel() for p in network.parameters()):,}" in printed
 
 
+@pytest.fixture
+def coloured():
+    """A weight file of ten digits in three colours."""
+    colours = {"digit": DIGITS, "colour": ("red", "green", "dark blue")}
+    generator = get_recipe("bce", image_size=16, base_channels=8).build(30, 3, (10, 3))[0]
+    generator.draws("coloured_digits", joint_names(colours), colours)
+    save_generator(generator, "coloured.safetensors")
+    return "coloured.safetensors"
+
+
+def test_info_of_a_generator_names_its_classes(weights, coloured, capsys):
+    assert command(f"info {weights}") == command(f"info {coloured}") == 0
+    plain, attributes = capsys.readouterr().out.split("coloured: draws")
+    assert "weights: draws digits, 28×28, 1 channel(s), 10 classes\n     0  0\n" in plain
+    assert "--labels 0 4 9" in plain
+    assert " coloured_digits, 16×16, 3 channel(s), 30 classes" in attributes
+    assert "  colour: red, green, dark blue\n" in attributes
+    assert "--labels 0,red '4,dark blue' '9,dark blue'" in attributes
+    assert "coloured: generator" in attributes
+
+
 # --- train
 
 
@@ -185,6 +210,10 @@ def test_nobody_is_told_to_ask_for_a_class_that_is_none(finished, monkeypatch, c
     monkeypatch.setattr("cgan_lib.commands.train.train", lambda *_, **__: three)
     assert command("train bce") == 0
     assert "--labels 0 1 2 --out" in capsys.readouterr().out
+    three.generator.class_names = ("a pear", "-x", "ripe 'n' | red")
+    assert command("train bce") == 0
+    (labels,) = re.findall("--labels (.*) --out", capsys.readouterr().out)
+    assert shlex.split(labels) == ["a pear", "1", "ripe 'n' | red"]
 
 
 def test_train_twice_resumes(capsys):
@@ -227,6 +256,18 @@ def test_the_same_seed_writes_the_same_file_and_another_seed_another(weights, ki
     a, b, c = (Path(f"{name}.{kind}").read_bytes() for name in "abc")
     assert a == b
     assert a != c
+
+
+def test_classes_are_asked_for_by_name(coloured, finished, capsys):
+    for labels in (["7,red", "3 DARK BLUE", "0 green"], ["21", "3,2", "0,green"]):
+        assert main(["generate", coloured, "--labels", *labels, "--out", "a.npz", "--force"]) == 0
+        with np.load("a.npz") as file:
+            assert file["labels"].tolist() == [21, 11, 1]
+    assert main(["generate", coloured, "--labels", "*,red", "--out", "a.png"]) == 0
+    with Image.open("a.png") as picture:
+        assert picture.size == (2 * (10 * 18 + 2), 2 * 20)
+    assert main(["generate", coloured, "--labels", "7", "--out", "b.png"]) == 2
+    assert "'7' is a digit alone" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -462,6 +503,9 @@ def test_export_overwrites_nothing(refused, finished, target, message):
         ("train bce --dataset digits --lr 0", "lr=0.0 must be more than 0"),
         ("train bce --dataset digits --loss wasserstein", "take a model without it (dropout, "),
         ("train bce --dataset digits --profile dmo", "unknown profile 'dmo': did you mean 'demo'?"),
+        ("generate bce --labels sevn --out new/a.png", "unknown class 'sevn'"),
+        ("generate bce --labels --out new/a.png", "--labels is empty: name a class or several"),
+        ("generate bce --labels 7,7 --out new/a.png", "'7,7' is no class: put spaces between several, 7 7"),
         ("info bcee", "unknown recipe 'bcee': did you mean 'bce'?"),
         ("generate nowhere --labels 1 --out a.png", "there is no weight file nowhere"),
         ("generate . --labels 1 --out a.png", "should hold model.safetensors or one weight file (found: none)"),
@@ -494,7 +538,6 @@ def test_mistakes_are_one_line_with_code_2_and_nothing_written(refused, line, me
         ("recipes bce", "bce"),
         ("export bce", "TARGET"),
         ("export bce one two", "two"),
-        ("generate a --labels x --out a.png", "x"),
         ("train bce --lrr 1", "--lr"),
         ("train bce --batchsize 8", "--batch-size"),
         ("train bce --step 8", "--steps"),
@@ -551,9 +594,9 @@ def test_warnings_are_a_note_and_not_a_line_of_source(finished, capsys):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_a_wrong_option_is_one_line_in_every_console(encoding):
-    done = as_program("generate bce --labels x --out a.png", PYTHONIOENCODING=encoding)
+    done = as_program("generate bce --labels 1 --seed x --out a.png", PYTHONIOENCODING=encoding)
     assert done.returncode == 2
-    assert re.fullmatch(r"error: Error parsing --labels: .*\['x'\]: see `.* generate --help`\.\n", done.stderr.decode())
+    assert re.fullmatch(r"error: Error parsing --seed: .*'x': see `.* generate --help`\.\n", done.stderr.decode())
 
 
 def as_program(line: str, **more: str) -> subprocess.CompletedProcess:

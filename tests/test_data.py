@@ -17,7 +17,7 @@ from torchvision import datasets
 
 import cgan_lib.idx
 from cgan_lib import UserError, load_data
-from cgan_lib.data import DATASETS, ImageData, batches, resize, to_uint8, to_unit
+from cgan_lib.data import DATASETS, ImageData, ahead, batches, fits, resize, to_uint8, to_unit
 
 CLASSES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -402,6 +402,37 @@ def test_starting_late_is_the_same_as_skipping(numbered, start):
 def test_a_batch_larger_than_the_data_is_an_error(numbered):
     with pytest.raises(UserError, match="batch_size 23 is more than the 22 images of numbered"):
         next(batches(numbered, 23, seed=0))
+
+
+@pytest.mark.parametrize("batch_size", [0, -3, 2.5, "4"])
+def test_a_batch_size_that_is_none_is_an_error(numbered, batch_size):
+    with pytest.raises(UserError, match=r"batch_size .* must be a whole number from 1 on"):
+        next(batches(numbered, batch_size, seed=0))
+
+
+def test_batches_that_are_sent_ahead_are_the_same_in_the_same_order(numbered):
+    sent = ahead(batches(numbered, 5, seed=3, start=2), torch.device("cpu"))
+    for (real, labels), (real_sent, labels_sent) in zip(
+        islice(batches(numbered, 5, seed=3, start=2), 9), islice(sent, 9), strict=True
+    ):
+        assert torch.equal(labels, labels_sent)
+        assert torch.equal(real, real_sent)
+    sent.close()
+    assert not any("ThreadPool" in thread.name for thread in threading.enumerate())
+
+
+def test_what_goes_wrong_in_the_thread_is_raised(numbered):
+    with pytest.raises(UserError, match="batch_size 23"):
+        next(ahead(batches(numbered, 23, seed=0), torch.device("cpu")))
+
+
+def test_data_lie_on_a_gpu_as_long_as_they_take_no_more_than_half_of_it(numbered, monkeypatch):
+    gpu = torch.device("cuda")
+    size = numbered.images.nbytes
+    for free, there in ((2 * size, False), (2 * size + 1, True)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, free=free: (free, 10 * size))
+        assert fits(numbered, gpu) is there
+        assert fits(numbered, torch.device("cpu"))
 
 
 # --- the network: mirrors on 127.0.0.1 in place of the real ones

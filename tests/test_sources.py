@@ -1,10 +1,13 @@
 """People's own pictures: folders, tables and the sets of torchvision, in every real format, read by name or path."""
 
 import csv
+import json
 import os
 import pickle
 import re
 import warnings
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,11 +16,12 @@ import torch
 from PIL import Image
 
 from cgan_lib import UserError, load_data
-from cgan_lib.data import add_data, dataset_names
+from cgan_lib.data import ImageData, add_data, dataset_names
 from cgan_lib.data.collection import Item, divide
 from cgan_lib.data.folder import open_folder
 from cgan_lib.data.pictures import squared
 from cgan_lib.data.tables import open_table
+from cgan_lib.paths import check_name
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -26,14 +30,20 @@ def picture(colour, size=(40, 30)):
     return Image.new("RGB", size, colour)
 
 
+def lay(root, classes="ab", image=None, name="a.png", count=1):
+    """Lay `count` copies of an image into a folder for each class below `root`, which is returned."""
+    for each in classes:
+        (root / each).mkdir(parents=True)
+        for number in range(count):
+            (image or picture(RED)).save(root / each / (f"{number}{name[-4:]}" if count > 1 else name))
+    return root
+
+
 @pytest.fixture
 def fruit(home):
     """A folder of six red apples and six yellow bananas."""
-    for name, colour in (("apple", RED), ("ripe bananas", (255, 255, 0))):
-        (home / "my fruit" / name).mkdir(parents=True)
-        for number in range(6):
-            picture(colour).save(home / "my fruit" / name / f"{number}.png")
-    return home / "my fruit"
+    lay(home / "my fruit", ["apple"], count=6)
+    return lay(home / "my fruit", ["ripe bananas"], picture((255, 255, 0)), count=6)
 
 
 def mean_colour(image):
@@ -60,10 +70,7 @@ def test_a_folder_is_read_by_its_path_then_by_its_name(fruit):
 @pytest.mark.parametrize(("train", "test"), [("train", "test"), ("Training", "val"), ("train", "valid")])
 def test_parts_that_are_there_are_kept(home, train, test):
     for part, count in ((train, 3), (test, 2)):
-        for name in "ab":
-            (home / "set" / part / name).mkdir(parents=True)
-            for number in range(count):
-                picture(RED).save(home / "set" / part / name / f"{number}.png")
+        lay(home / "set" / part, count=count)
     assert len(load_data(str(home / "set"), image_size=8)) == 6
     assert len(load_data(str(home / "set"), image_size=8, train=False)) == 4
 
@@ -81,16 +88,13 @@ def test_the_division_is_stratified_and_does_not_depend_on_order():
 
 
 def test_one_picture_in_a_class_is_trained_with(fruit):
-    (fruit / "kiwi").mkdir()
-    picture(GREEN).save(fruit / "kiwi" / "only.png")
+    lay(fruit, ["kiwi"], picture(GREEN))
     assert load_data(str(fruit), image_size=8).labels.bincount().tolist() == [5, 1, 5]
     assert load_data(str(fruit), image_size=8, train=False).labels.tolist() == [0, 2]
 
 
 def test_classes_are_in_the_order_of_their_numbers(home):
-    for name in ("10", "9", "2 x", "ä", "B"):
-        (home / "set" / name).mkdir(parents=True)
-        picture(RED).save(home / "set" / name / "a.png")
+    lay(home / "set", ["10", "9", "2 x", "ä", "B"])
     assert open_folder(home / "set").class_names == ("2 x", "9", "10", "B", "ä")
 
 
@@ -114,9 +118,7 @@ def modes():
 @pytest.mark.parametrize("kind", sorted(modes()))
 def test_every_format_has_its_colours(home, kind):
     name, image = modes()[kind]
-    for label in "ab":
-        (home / "set" / label).mkdir(parents=True)
-        image.save(home / "set" / label / name)
+    lay(home / "set", "ab", image, name)
     found = mean_colour(load_data(str(home / "set"), image_size=8).images[0])
     assert found == pytest.approx(RED, abs=4)
 
@@ -132,9 +134,7 @@ def test_every_format_has_its_colours(home, kind):
     ids=["16 bits", "8 bits", "1 bit", "transparent"],
 )
 def test_grey_pictures_have_one_channel(home, image, grey):
-    for label in "ab":
-        (home / "set" / label).mkdir(parents=True)
-        image.save(home / "set" / label / "a.png")
+    lay(home / "set", "ab", image)
     images = load_data(str(home / "set"), image_size=8).images
     assert tuple(images.shape) == (2, 1, 8, 8)
     assert images.float().mean() == grey
@@ -155,9 +155,7 @@ def test_what_the_camera_says_of_up_and_down_is_followed():
 def test_pictures_that_are_not_square_are_cropped_or_padded(home):
     wide = picture(WHITE, (90, 30))
     wide.paste(picture(RED, (30, 30)), (30, 0))  # red in the middle
-    for label in "ab":
-        (home / "set" / label).mkdir(parents=True)
-        wide.save(home / "set" / label / "a.png")
+    lay(home / "set", "ab", wide)
     assert mean_colour(load_data(str(home / "set"), image_size=30).images[0]) == pytest.approx(RED, abs=9)
     padded = add_data(home / "set", fit="pad")
     assert padded == "set_pad"
@@ -188,7 +186,7 @@ def test_a_picture_more_is_noticed_and_what_did_not_change_is_read_once(fruit, m
     assert more.fingerprint != first.fingerprint
     monkeypatch.setattr("cgan_lib.data.shelf.read_picture", None)  # nothing is read again
     assert load_data("my_fruit", image_size=8) == more
-    assert len(list((fruit.parent / "data" / "prepared").iterdir())) == 1
+    assert len(list((fruit.parent / "data" / "prepared").glob("*.safetensors"))) == 1
 
 
 def test_what_is_drawn_from_the_file_can_be_written_without_changing_it(fruit):
@@ -224,7 +222,7 @@ def test_nothing_that_can_be_read_is_an_error(home):
         (home / "set" / name / "a.png").write_bytes(b"")
     with pytest.raises(UserError, match="none of its 2 pictures can be read"):
         load_data(str(home / "set"))
-    assert list((home / "data" / "prepared").iterdir()) == []
+    assert [path.name for path in (home / "data" / "prepared").iterdir()] == [".lock"]
 
 
 @pytest.mark.parametrize("name", ["nowhere/fruit", "fruit.npz", "./fruit"])
@@ -242,10 +240,7 @@ def test_a_folder_that_is_gone_is_named(fruit):
 
 def test_a_part_to_validate_with_is_trained_with_beside_one_to_test_with(home):
     for part, count in (("train", 3), ("val", 2), ("test", 1)):
-        for name in "ab":
-            (home / "set" / part / name).mkdir(parents=True)
-            for number in range(count):
-                picture(RED).save(home / "set" / part / name / f"{number}.png")
+        lay(home / "set" / part, count=count)
     assert len(load_data(str(home / "set"), image_size=8)) == 10
     assert len(load_data(str(home / "set"), image_size=8, train=False)) == 2
 
@@ -257,17 +252,48 @@ def test_a_file_is_no_other_kind_of_document_whatever_its_name(fruit):
 
 
 def test_a_dark_picture_of_16_bits_stays_dark(home):
-    for label in "ab":
-        (home / "set" / label).mkdir(parents=True)
-        Image.fromarray(np.full((9, 9), 200, np.uint16)).save(home / "set" / label / "a.png")
+    lay(home / "set", "ab", Image.fromarray(np.full((9, 9), 200, np.uint16)))
     assert load_data(str(home / "set"), image_size=8).images.max() == 0
 
 
 def test_a_damaged_file_of_prepared_pictures_is_made_anew(fruit):
     before = load_data(str(fruit), image_size=8).images.clone()
-    (prepared,) = (fruit.parent / "data" / "prepared").iterdir()
+    (prepared,) = (fruit.parent / "data" / "prepared").glob("*.safetensors")
     prepared.write_bytes(prepared.read_bytes()[:200])
     assert torch.equal(load_data("my_fruit", image_size=8).images, before)
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("grey", [True, False])
+@pytest.mark.parametrize("broken", [True, False])
+def test_what_is_kept_beside_the_pictures_is_their_fingerprint(fruit, broken, grey, train):
+    if broken:
+        (fruit / "apple" / "0.png").write_bytes(b"no picture")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = load_data(add_data(fruit, grey=grey), train=train, image_size=7)
+    assert data.fingerprint == ImageData("other", data.images, data.labels, data.class_names).fingerprint
+    assert data.channels == (1 if grey else 3)
+
+
+def test_more_pictures_than_are_in_memory_at_a_time(fruit, monkeypatch):
+    whole = load_data(str(fruit), image_size=8)
+    monkeypatch.setattr("cgan_lib.data.shelf.AT_ONCE", 3)
+    monkeypatch.setattr("cgan_lib.data.shelf.PIECE", 50)
+    monkeypatch.setattr("cgan_lib.data.shelf.VERSION", -1)
+    assert load_data("my_fruit", image_size=8) == whole
+    lay(fruit.parent / "grey", "ab", Image.effect_noise((9, 9), 99), count=9)
+    kept = load_data(str(fruit.parent / "grey"), image_size=9).images
+    assert tuple(kept.shape) == (16, 1, 9, 9)
+    assert torch.equal(kept[0], torch.from_numpy(np.array(Image.open(fruit.parent / "grey/a/0.png")))[None])
+
+
+def test_what_a_killed_process_left_half_made_is_cleared(fruit, home):
+    (home / "data" / "prepared").mkdir(parents=True)
+    left = home / "data" / "prepared" / ".other-64-0123456789ab.safetensors.4711-0123.partial"
+    left.write_bytes(bytes(1000))
+    load_data(str(fruit), image_size=8)
+    assert not left.exists()
 
 
 # --- names
@@ -275,9 +301,7 @@ def test_a_damaged_file_of_prepared_pictures_is_made_anew(fruit):
 
 def test_two_folders_of_one_name_get_two(home):
     for place in ("one", "two"):
-        for label in "ab":
-            (home / place / "fruit" / label).mkdir(parents=True)
-            picture(RED).save(home / place / "fruit" / label / "a.png")
+        lay(home / place / "fruit")
     assert [add_data(home / place / "fruit") for place in ("one", "two", "one")] == ["fruit", "two_fruit", "fruit"]
 
 
@@ -300,6 +324,24 @@ def test_names_hold_on_a_damaged_list(home, fruit):
 def test_options_are_checked(fruit, options):
     with pytest.raises(UserError, match=r"crop or pad|names a folder"):
         add_data(fruit, **options)
+
+
+@pytest.mark.parametrize("folder", ["con", "LPT1", "-x", "…", "絵" * 80, "a" * 200, "con.pictures", "né à la mer"])
+def test_the_name_that_a_folder_gets_can_be_one_on_every_system(home, folder):
+    lay(home / "here" / folder)
+    for options in ({}, dict(fit="pad", grey=True)):
+        name = add_data(home / "here" / folder, **options)
+        assert check_name("name", name) == name
+        assert not name.startswith("-")
+        assert load_data(name, image_size=8).name == name
+
+
+def test_who_adds_at_the_same_time_loses_nothing(home):
+    places = [lay(home / f"set {number}") for number in range(8)]
+    with ThreadPoolExecutor(8) as threads:  # a lock of the file system holds between threads as between processes
+        names = list(threads.map(add_data, places))
+    assert sorted(set(names)) == sorted(json.loads((home / "data" / "sources.json").read_text("utf-8")))
+    assert len(set(names)) == 8
 
 
 # --- files
@@ -388,6 +430,22 @@ def test_classes_of_a_file_may_have_names_and_labels_any_values(home):
     assert sorted(set(odd.labels.tolist())) == [0, 1, 2]
 
 
+def test_a_table_that_did_not_change_is_not_read_again(home, monkeypatch):
+    path = save_csv(home / "set", *grey_images())
+    first = load_data(str(path), image_size=6)
+    monkeypatch.setattr(np, "loadtxt", None)
+    again = load_data("set", image_size=6)
+    assert again == first
+    assert again.class_names == ("0", "1", "2")
+
+
+def bomb(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("images.npy", "w") as file:
+        file.write(bytes(2**20))
+    content = path.read_bytes()  # the size that it declares is made a thousand times as large, in both places
+    path.write_bytes(content.replace((2**20).to_bytes(4, "little"), (2**30).to_bytes(4, "little")))
+
+
 def pickled(path):
     np.savez(path, images=np.array([object()], dtype=object), labels=np.zeros(1))
 
@@ -406,6 +464,7 @@ def a_pickle(path):
     [
         (pickled, ".npz", "cannot be read"),
         (a_pickle, ".npz", "cannot be read"),
+        (bomb, ".npz", "declares 1,073,741,824 bytes, too many"),
         (lambda path: np.savez(path, a=np.zeros(3)), ".npz", "no images and labels|has no images"),
         (lambda path: np.savez(path, images=np.zeros((4, 5)), labels=np.zeros(4)), ".npz", "shape"),
         (lambda path: np.savez(path, images=np.zeros((4, 5, 5)), labels=np.zeros(3)), ".npz", "one label for each"),
@@ -570,17 +629,13 @@ def test_the_command_says_what_is_in_a_folder_and_how_to_go_on(fruit, capsys):
 
 
 def test_a_class_may_be_called_train(home):
-    for name in ("car", "ship", "train"):
-        (home / "vehicles" / name).mkdir(parents=True)
-        picture(RED).save(home / "vehicles" / name / "a.png")
+    lay(home / "vehicles", ["car", "ship", "train"])
     assert open_folder(home / "vehicles").class_names == ("car", "ship", "train")
 
 
 def test_classes_with_one_number_have_one_order(home):
     names = ("00007", "0007", "007", "07", "7")
-    for name in names:
-        (home / "set" / name).mkdir(parents=True)
-        picture(RED).save(home / "set" / name / "a.png")
+    lay(home / "set", names)
     assert open_folder(home / "set").class_names == names
 
 

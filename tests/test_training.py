@@ -494,6 +494,18 @@ def test_no_checkpoint_is_said_to_be_kept_where_there_is_none(tiny):
 # --- device and precision
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_data_that_are_too_large_for_the_gpu_train_the_same_weights(digits, tiny, monkeypatch):
+    weights = []
+    for whole in (True, False):
+        monkeypatch.setattr("cgan_lib.training.fits", lambda *_, whole=whole: whole)
+        trainer = Trainer(RECIPES["relativistic"].replace(**tiny), digits, "cuda")
+        assert trainer.data.labels.is_cuda is whole
+        trainer.fit(12)
+        weights.append(torch.cat([weight.flatten() for weight in trainer.generator.parameters()]))
+    torch.testing.assert_close(*weights)
+
+
 @pytest.mark.parametrize(
     ("cuda", "mps", "device"),
     [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],

@@ -100,12 +100,13 @@ def _add_model(folder: Path, generator: ConditionalGenerator, name: str) -> dict
     content = small.content()
     file = f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-') or 'generator'}-{_digest([content])}.bin"
     (folder / file).write_bytes(content)
-    settings = page_settings(generator, name, directions) | {"network": small.description()}
+    sheet = real_sheet(generator)
+    settings = page_settings(generator, name, directions, sheet[0] if sheet else "")
+    settings["network"] = small.description()
     settings["weights"] = {"file": file, "length": len(content)}
     for described, direction in zip(settings["directions"], directions, strict=True):
         described["vector"] = direction.vector.tolist()
-    if sheet := real_sheet(generator):
-        settings["real"] = sheet[0]
+    if sheet:
         (folder / sheet[0]).write_bytes(sheet[1])
     return settings
 

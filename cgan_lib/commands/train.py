@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes
 
+from cgan_lib.classes import Classes, spread
 from cgan_lib.commands.arguments import OneOfTheRecipes, check_recipe
 from cgan_lib.console import from_here, leave_closed_terminal, neighbour, program, quoted
 from cgan_lib.figures import WIDTH, draw_history, house_style
@@ -11,6 +12,7 @@ from cgan_lib.paths import home, make_folder, short
 from cgan_lib.runs import Run, Stopped, train
 
 __all__ = ["check_recipe", "command"]
+LABELS = 10  # to draw, in the line that says how to
 
 
 def command(
@@ -30,7 +32,8 @@ def command(
     except Stopped as stop:
         result, code = stop.run, 128 + stop.signal
         leave_closed_terminal()  # it may have been that which stopped the training
-    folder, classes = quoted(short(result.folder)), range(min(result.generator.config["num_classes"], 10))
+    folder, classes = quoted(short(result.folder)), Classes.of(result.generator)
+    labels = " ".join(quoted(classes.say(label)) for label in spread(len(classes.names), LABELS))
     board = f"{neighbour('tensorboard')} --logdir {quoted(from_here(home() / 'logs'))}"
     print(f"\n{result.step} steps in {result.seconds:.0f} s of training")
     if result.grids:
@@ -38,7 +41,7 @@ def command(
     print(f"  loss curves   {short(_save_curves(result))}")
     print(f"  run folder    {folder}")
     print(f"  TensorBoard   {board} --samples_per_plugin images=1000")
-    print(f"  make images   {program()} generate {folder} --labels {' '.join(map(str, classes))} --out images.png")
+    print(f"  make images   {program()} generate {folder} --labels {labels} --out images.png")
     print(f"  measure it    {program()} evaluate {folder}")
     return code
 

@@ -1,14 +1,13 @@
 """How far learners have come, by the checks of the library: `grade`, and its results as a table and as CSV."""
 
-import csv
-import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cgan_lib.course.exercises.verdict import EXERCISES, Exercise
 from cgan_lib.course.sandbox import Outcome, run_apart
+from cgan_lib.course.spreadsheet import as_csv_text
 from cgan_lib.course.submissions import Submission, made_by_training, plan, read_submission
 from cgan_lib.errors import printable
 
@@ -45,6 +44,21 @@ class Graded:
         points = sum(grade.points for grade in self.grades)
         most = sum(grade.exercise.difficulty for grade in self.grades)
         return f"{solved} of {len(self.grades)} exercises, {points} of {most} points"
+
+    @property
+    def name(self) -> str:
+        return printable(str(self.submission.path))
+
+    def title(self) -> str:
+        """The file, and which notebook of the course it is."""
+        return f"{self.name} (notebook {self.submission.notebook})"
+
+    def rows(self) -> Iterator[tuple[str | int, ...]]:
+        """For each exercise what COLUMNS name."""
+        where = (self.name, self.submission.notebook)
+        for each in self.grades:
+            exercise = (each.exercise.name, each.exercise.kind, each.exercise.difficulty)
+            yield (*where, *exercise, each.verdict, each.points, each.message)
 
     def table(self) -> str:
         """A line for each exercise, and the total."""
@@ -94,18 +108,4 @@ def _explained(outcome: Outcome, trained: set[str], failed: list[str]) -> Outcom
 
 def as_csv(all_graded: Iterable[Graded]) -> str:
     """A line for each submission and exercise."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for graded in all_graded:
-        where = (printable(str(graded.submission.path)), graded.submission.notebook)
-        for each in graded.grades:
-            exercise = (each.exercise.name, each.exercise.kind, each.exercise.difficulty)
-            row = (*where, *exercise, each.verdict, each.points, each.message)
-            writer.writerow([_no_formula(cell) if isinstance(cell, str) else cell for cell in row])
-    return text.getvalue()
-
-
-def _no_formula(cell: str) -> str:
-    """A text that no spreadsheet calculates: file names and errors are chosen by whoever handed in."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
+    return as_csv_text(COLUMNS, (row for graded in all_graded for row in graded.rows()))

@@ -1,11 +1,11 @@
 """Predictions, made before the result is seen and compared with it afterwards."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cgan_lib.course import progress
-from cgan_lib.errors import UserError
+from cgan_lib.errors import UserError, shown
 
 
 class Prediction:
@@ -50,13 +50,20 @@ def predict(question: str, options: Sequence[str], choice: str | None = None) ->
     What was chosen is kept from one session to the next. `UserError` for fewer than two options, and for a choice that
     is none of them.
     """
-    if isinstance(options, str) or len(set(options)) < 2 or not all(isinstance(option, str) for option in options):
-        raise UserError("a prediction needs at least two different answers: a list of texts.")
-    prediction = Prediction(question, options)
+    if not isinstance(question, str):
+        raise UserError(f"the question must be a text, not {shown(question)}.")
+    prediction = Prediction(question, _checked(options))
     if choice is not None:
         prediction.choose(choice)
     _show(prediction)
     return prediction
+
+
+def _checked(options: Any) -> list[str]:
+    answers = [*options] if isinstance(options, Iterable) and not isinstance(options, str) else []
+    if not all(isinstance(answer, str) for answer in answers) or len(set(answers)) < 2:
+        raise UserError("a prediction needs at least two different answers: a list of texts.")
+    return answers
 
 
 def _show(prediction: Prediction) -> None:

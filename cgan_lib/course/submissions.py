@@ -11,7 +11,6 @@ from pathlib import Path
 
 from cgan_lib.course.exercises.verdict import EXERCISES, Exercise
 from cgan_lib.errors import UserError, needs
-from cgan_lib.paths import check_path
 
 CHECK = re.compile(r"\bcheck_(\w+)\(\s*(?:[\"'](\w+)[\"'])?")  # a case comes first, where there is one
 TRAINS = re.compile(r"(re)?train(_\w+)?|\w+_train|Trainer|fit|backward")  # names of what takes minutes when called
@@ -56,20 +55,6 @@ class Submission:
     def exercises(self) -> list[Exercise]:
         """Those that it should hold."""
         return [exercise for exercise in EXERCISES.values() if exercise.notebook == self.notebook]
-
-
-def find_notebooks(places: list[Path]) -> list[Path]:
-    """The notebooks in files and folders, in order; `UserError` when there is none, or a place is not there."""
-    found: list[Path] = []
-    for place in map(check_path, places):
-        if not place.exists():
-            raise UserError(f"{place} is not there: name a notebook, or a folder of notebooks.")
-        inside = sorted(place.rglob("*.ipynb")) if place.is_dir() else [place]
-        found += [path for path in inside if ".ipynb_checkpoints" not in path.parts]
-    if not found:
-        where = f"no notebook (*.ipynb) lies in {', '.join(map(str, places))}" if places else "nothing to grade"
-        raise UserError(f"{where}: name a notebook, or a folder of notebooks.")
-    return found
 
 
 def read_submission(path: Path) -> Submission:

@@ -1,5 +1,6 @@
 """Labelled images, from whatever they are stored in: a folder for each concern, one name to load them all."""
 
+from cgan_lib.data.ahead import ahead, fits
 from cgan_lib.data.images import (
     ImageData,
     batches,
@@ -24,11 +25,13 @@ __all__ = [
     "Fit",
     "ImageData",
     "add_data",
+    "ahead",
     "batches",
     "check_batch_size",
     "check_classes",
     "check_dataset",
     "dataset_names",
+    "fits",
     "is_known",
     "is_local",
     "load",

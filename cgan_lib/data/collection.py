@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,32 @@ class Item:
 
 @dataclass(frozen=True)
 class Collection:
-    """Labelled pictures of any size, and what tells this state of them from any other."""
+    """Labelled pictures of any size, which are looked for when they are asked for, and what tells their state."""
 
-    items: tuple[Item, ...]
-    class_names: tuple[str, ...]
     state: str
     """changes when a picture comes, goes or changes"""
+    find: Callable[[], tuple[Sequence[Item], Sequence[str]]]
+    """the pictures and the names of their classes"""
+    where: str
+
+    @cached_property
+    def _found(self) -> tuple[Sequence[Item], Sequence[str]]:
+        items, class_names = self.find()
+        if not 2 <= len(class_names) <= MOST_CLASSES:
+            raise UserError(
+                f"{self.where} has {len(class_names)} classes: give 2 to {MOST_CLASSES:,}, a folder for each."
+            )
+        return items, class_names
+
+    @cached_property
+    def items(self) -> tuple[Item, ...]:
+        """Those to train with first."""
+        return tuple(sorted(self._found[0], key=lambda item: (not item.train, item.label, item.key)))
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """`UserError` for fewer than two, or more than 1,000."""
+        return tuple(map(printable, self._found[1]))
 
 
 def divide(items: Sequence[Item]) -> list[Item]:
@@ -49,11 +70,3 @@ def divide(items: Sequence[Item]) -> list[Item]:
             Item(item.key, item.source, item.label, train=place >= tested) for place, item in enumerate(members)
         ]
     return divided
-
-
-def collect(where: str, items: Sequence[Item], class_names: Sequence[str], state: str) -> Collection:
-    """A collection of these, those to train with first; `UserError` for fewer than two classes, or more than 1,000."""
-    if not 2 <= len(class_names) <= MOST_CLASSES:
-        raise UserError(f"{where} has {len(class_names)} classes: give 2 to {MOST_CLASSES:,}, a folder for each.")
-    ordered = sorted(items, key=lambda item: (not item.train, item.label, item.key))
-    return Collection(tuple(ordered), tuple(map(printable, class_names)), state)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cgan_lib.data.collection import Collection, Item, collect, divide
+from cgan_lib.data.collection import Collection, Item, divide
 from cgan_lib.data.pictures import SUFFIXES
 from cgan_lib.errors import UserError
 
@@ -41,7 +41,8 @@ def open_folder(root: Path) -> Collection:
         for path in _pictures(folder)
     ]
     whole = all(any(item.train is half for item in items) for half in (True, False))
-    return collect(str(root), items if whole else divide(items), names, _state(root, items))
+    found = items if whole else divide(items)
+    return Collection(_state(root, items), lambda: (found, names), str(root))
 
 
 def _folders(root: Path) -> list[Path]:

@@ -4,7 +4,7 @@ There is no DataLoader: a batch is an index into a tensor, which may be a file m
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
@@ -60,10 +60,7 @@ class ImageData:
         Those of resized data name the data before, and the size: computed pixels may differ by a grey level from one
         kind of processor to the next, and a run must go on there too.
         """
-        digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
-        for tensor in (self.labels, self.images):
-            digest.update(tensor.cpu().contiguous().numpy().data)
-        return digest.hexdigest()[:12]
+        return fingerprint_of(self.images.shape, self.labels, [self.images.cpu().contiguous().numpy().data])
 
     @property
     def num_classes(self) -> int:
@@ -85,7 +82,7 @@ class ImageData:
     def to(self, device: str | torch.device) -> "ImageData":
         """The same data on another device."""
         moved = replace(self, images=self.images.to(device), labels=self.labels.to(device))
-        return moved._named(self.fingerprint) if "fingerprint" in vars(self) else moved
+        return moved.named(self.fingerprint) if "fingerprint" in vars(self) else moved
 
     def take(self, rows: Tensor | slice) -> "ImageData":
         """The images at these positions, with their labels."""
@@ -97,11 +94,21 @@ class ImageData:
             return self
         resized = replace(self, images=resize(self.images, size))
         origin = f"{self.fingerprint} at {size}".encode()
-        return resized._named(hashlib.sha256(origin).hexdigest()[:12])
+        return resized.named(hashlib.sha256(origin).hexdigest()[:12])
 
-    def _named(self, fingerprint: str) -> "ImageData":
+    def named(self, fingerprint: str) -> "ImageData":
+        """Itself, with a fingerprint that is known already."""
         vars(self)["fingerprint"] = fingerprint  # where `cached_property` looks first
         return self
+
+
+def fingerprint_of(shape: Sequence[int], labels: Tensor, pixels: Iterable[bytes | memoryview]) -> str:
+    """The `fingerprint` of images of this shape (N,C,H,W), from their pixels piece by piece."""
+    digest = hashlib.sha256(repr(tuple(shape)).encode())
+    digest.update(labels.cpu().contiguous().numpy().data)
+    for piece in pixels:
+        digest.update(piece)
+    return digest.hexdigest()[:12]
 
 
 def _problem(images: Tensor, labels: Tensor, class_names: Sequence[str]) -> str:
@@ -193,6 +200,8 @@ def check_classes(data: ImageData) -> None:
 
 def check_batch_size(data: ImageData, batch_size: int) -> None:
     """Raise `UserError` when not even one batch can be made."""
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise UserError(f"batch_size {shown(batch_size, 20)} must be a whole number from 1 on.")
     if batch_size > len(data):
         raise UserError(f"batch_size {batch_size} is more than the {len(data)} images of {data.name}: make it smaller.")
 

@@ -76,9 +76,10 @@ def _prepared(name: str, collection: Collection, source: Source, train: bool, im
         raise UserError(f"image_size {shown(image_size, 20)} must be a whole number of pixels.")
     ready = prepare(collection, name, image_size, source.fit, source.grey, home() / "data" / "prepared")
     rows = slice(None, ready.training) if train else slice(ready.training, None)
+    fingerprint = ready.fingerprints[0 if train else 1]
     if not len(ready.labels[rows]):
         raise UserError(f"{name} has no pictures to {'train' if train else 'test'} with: add some.")
-    data = ImageData(name, ready.images[rows], ready.labels[rows], collection.class_names)
+    data = ImageData(name, ready.images[rows], ready.labels[rows], tuple(ready.class_names)).named(fingerprint)
     if train:
         check_classes(data)
     return data

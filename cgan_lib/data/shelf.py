@@ -9,27 +9,32 @@ import os
 import secrets
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cgan_lib.data.collection import Collection, Item
+from cgan_lib.data.images import fingerprint_of
 from cgan_lib.data.pictures import Fit, Unreadable, read_picture
 from cgan_lib.errors import UserError, printable
-from cgan_lib.files import unwritable
+from cgan_lib.files import locked, remove_partials, unwritable
 from cgan_lib.paths import make_folder
 
-VERSION = 1  # of how pictures are made ready: another makes them anew
+VERSION = 2  # of how pictures are made ready: another makes them anew
 FEW = 500  # pictures that are read before a progress bar would be seen
 NAMED = 5  # of the files that could not be read
-AT_ONCE = 2**22  # numbers of the pictures that are written at a time
+AT_ONCE = 512  # pictures that are in memory at a time
+PIECE = 2**22  # bytes that are hashed at a time
+HEAD = 1024  # bytes for what safetensors has in front, but for the names of the classes
+GREY = np.array([299, 587, 114]).reshape(3, 1, 1)  # ITU-R 601, as PIL has it
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,9 @@ class Prepared:
     images: Tensor
     labels: Tensor
     training: int
+    fingerprints: Sequence[str]
+    """of those to train with, and of those to test with"""
+    class_names: Sequence[str]
 
 
 def prepare(collection: Collection, name: str, size: int, fit: Fit, grey: bool, folder: Path) -> Prepared:
@@ -49,49 +57,61 @@ def prepare(collection: Collection, name: str, size: int, fit: Fit, grey: bool, 
     """
     facts = f"{VERSION} {collection.state} {size} {fit} {grey}"
     path = folder / f"{name}-{size}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}.safetensors"
-    if not path.is_file():
-        make_folder(folder)
+    if ready := _open(path):
+        return ready
+    make_folder(folder)
+    with locked(folder / ".lock") as alone:
+        if alone:
+            remove_partials(folder)
+        if ready := _open(path):  # another process was at it
+            return ready
         _make(path, collection, name, size, fit, grey)
-        for other in folder.glob(f"{name}-{size}-*.safetensors"):
-            longer = "-" in other.stem[len(f"{name}-{size}-") :]  # of another set, whose name goes on
-            if other != path and not longer:
+        for other in folder.glob(f"{name}-{size}-{'?' * 12}.safetensors"):
+            if other != path:
                 with suppress(OSError):  # Windows keeps a file that is mapped
                     other.unlink(missing_ok=True)  # of pictures that were changed since
-    try:
-        return _open(path)
-    except Exception:  # of safetensors: a file that was cut off, or is none
-        path.unlink()
-        _make(path, collection, name, size, fit, grey)
-        return _open(path)
+    ready = _open(path)
+    assert ready
+    return ready
 
 
-def _open(path: Path) -> Prepared:
+def _open(path: Path) -> Prepared | None:
+    """What a file holds; None when there is none, or it was cut off."""
     from safetensors import safe_open
 
-    with safe_open(path, framework="pt") as file:
-        training = int(file.metadata()["training"])
-        return Prepared(file.get_tensor("images"), file.get_tensor("labels"), training)
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["facts"])
+            return Prepared(file.get_tensor("images"), file.get_tensor("labels"), **facts)
+    except Exception:  # safetensors has several
+        return None
 
 
 def _make(path: Path, collection: Collection, name: str, size: int, fit: Fit, grey: bool) -> None:
     """Write the file beside its place, then rename it: it is there whole or not at all."""
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
-    shape = (len(collection.items), 3, size, size)
+    start = _head_bytes(collection.class_names) + 8 * len(collection.items)  # of the pictures, behind the labels
+    channels = 1 if grey else 3
     try:
-        _check_room(path, prod(shape))
-        raw = np.memmap(partial, np.uint8, "w+", shape=shape)
-        good, coloured = _fill(raw, collection, name, size, fit)
-        _save(path, raw, good, collection, 1 if grey or not coloured else 3)
-        del raw  # Windows removes no file that is mapped
+        _check_room(path, start + len(collection.items) * channels * size**2)
+        with open(partial, "w+b") as file:
+            file.seek(start)
+            kept, coloured = _write_pictures(file, collection.items, name, size, fit, grey)
+            if channels == 3 and not coloured:
+                channels = 1
+                _drop_colours(file, start, len(kept), size)
+            _write_front(file, collection.class_names, kept, start, (channels, size, size))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
-        with suppress(OSError):  # mapped still, where something went wrong
-            partial.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def _check_room(path: Path, needed: int) -> None:
-    """`UserError` when the disk is too small: writing into a mapped file there would end the process without a word."""
+    """`UserError` when the disk is too small: better now than after an hour."""
     if (free := shutil.disk_usage(path.parent).free) < needed:
         raise UserError(
             f"making {path.name} ready takes {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free in {path.parent}: "
@@ -99,30 +119,45 @@ def _check_room(path: Path, needed: int) -> None:
         )
 
 
-def _fill(raw: np.ndarray, collection: Collection, name: str, size: int, fit: Fit) -> tuple[np.ndarray, bool]:
-    """Read every picture into its row: which rows hold one, and whether any has colours."""
+def _write_pictures(
+    file: BinaryIO, items: Sequence[Item], name: str, size: int, fit: Fit, grey: bool
+) -> tuple[list[Item], bool]:
+    """Write the pixels of every picture that can be read: which these are, and whether any has colours."""
     from tqdm.auto import tqdm
 
-    good, coloured = np.zeros(len(raw), dtype=bool), False
-    failures = []
-
-    def read(row: int, item: Item) -> tuple[int, bool, str]:
+    def read(item: Item) -> np.ndarray | str:
         try:
-            raw[row] = pixels = read_picture(item.source, size, fit)
-            return row, bool((pixels[0] != pixels[1]).any() or (pixels[1] != pixels[2]).any()), ""
+            pixels = read_picture(item.source, size, fit)  # (3, size, size)
         except Unreadable as error:
-            return row, False, f"{item.key} ({error})"
+            return f"{item.key} ({error})"
+        return _as_grey(pixels) if grey else pixels
 
+    kept, failures, coloured = [], [], False
+    reading = tqdm(_in_threads(read, items), name, len(items), unit="picture", disable=len(items) < FEW)
+    for item, pixels in zip(items, reading, strict=True):
+        if isinstance(pixels, str):
+            failures.append(pixels)
+            continue
+        kept.append(item)
+        coloured = coloured or not (pixels == pixels[0]).all()
+        file.write(pixels.tobytes())
+    _tell(name, failures, len(items))
+    return kept, coloured
+
+
+def _in_threads(read: Callable[[Item], np.ndarray | str], items: Sequence[Item]) -> Iterator[np.ndarray | str]:
+    """What `read` makes of each item, in their order, and not many at a time."""
     with ThreadPoolExecutor() as threads:
-        reading = threads.map(read, range(len(raw)), collection.items)
         try:
-            for row, has_colours, failed in tqdm(reading, name, len(raw), unit="picture", disable=len(raw) < FEW):
-                good[row], coloured = not failed, coloured or has_colours
-                failures += [failed] if failed else []
+            for start in range(0, len(items), AT_ONCE):
+                yield from threads.map(read, items[start : start + AT_ONCE])
         finally:
             threads.shutdown(cancel_futures=True)  # who interrupts does not wait for all the other pictures
-    _tell(name, failures, len(raw))
-    return good, coloured
+
+
+def _as_grey(pixels: np.ndarray) -> np.ndarray:
+    """uint8 (3, H, W) → (1, H, W)."""
+    return (((pixels * GREY).sum(0, keepdims=True) + 500) // 1000).astype(np.uint8)
 
 
 def _tell(name: str, failures: list[str], count: int) -> None:
@@ -131,41 +166,48 @@ def _tell(name: str, failures: list[str], count: int) -> None:
     if failures:
         more = f" and {len(failures) - NAMED} more" if len(failures) > NAMED else ""
         listed = printable(", ".join(failures[:NAMED]))
-        warnings.warn(f"{name}: {len(failures)} of {count} pictures were left out: {listed}{more}.", stacklevel=6)
+        warnings.warn(f"{name}: {len(failures)} of {count} pictures were left out: {listed}{more}.", stacklevel=7)
 
 
-def _save(path: Path, raw: np.ndarray, good: np.ndarray, collection: Collection, channels: int) -> None:
-    """A safetensors file, written piece by piece: the whole need not fit into memory."""
-    kept = [item for item, is_good in zip(collection.items, good.tolist(), strict=True) if is_good]
+def _drop_colours(file: BinaryIO, start: int, count: int, size: int) -> None:
+    """Keep one of three equal channels of every picture, in the same place."""
+    for first in range(0, count, AT_ONCE):
+        number = min(AT_ONCE, count - first)
+        file.seek(start + 3 * first * size**2)
+        pixels = np.frombuffer(file.read(3 * number * size**2), np.uint8).reshape(number, 3, size, size)
+        file.seek(start + first * size**2)  # never beyond what was read
+        file.write(pixels[:, 0].tobytes())
+    file.truncate(start + count * size**2)
+
+
+def _write_front(file: BinaryIO, names: Sequence[str], kept: Sequence[Item], start: int, shape: Sequence[int]) -> None:
+    """Write the labels and, in front of all, what lies where, as safetensors has it; the pictures are there."""
     labels = torch.tensor([item.label for item in kept], dtype=torch.int64)
-    shape = [len(kept), channels, *raw.shape[2:]]
-    at = labels.numel() * 8
+    training, pixels = sum(item.train for item in kept), prod(shape)  # shape: of one picture
+    file.seek(start)
+    fingerprints = [
+        fingerprint_of((len(part), *shape), part, _pieces(file, len(part) * pixels))
+        for part in (labels[:training], labels[training:])
+    ]
+    facts = dict(training=training, fingerprints=fingerprints, class_names=names)
+    end, room = 8 * len(kept), start - _head_bytes(names)
     head = {
-        "__metadata__": {"training": str(sum(item.train for item in kept))},
-        "labels": {"dtype": "I64", "shape": [len(kept)], "data_offsets": [0, at]},
-        "images": {"dtype": "U8", "shape": shape, "data_offsets": [at, at + int(np.prod(shape))]},
+        "__metadata__": {"facts": json.dumps(facts)},
+        "labels": {"dtype": "I64", "shape": [len(kept)], "data_offsets": [0, end]},
+        "left out": {"dtype": "U8", "shape": [room - end], "data_offsets": [end, room]},  # no gap is allowed
+        "images": {"dtype": "U8", "shape": [len(kept), *shape], "data_offsets": [room, room + len(kept) * pixels]},
     }
-    text = json.dumps(head).encode()
-    text += b" " * (-len(text) % 8)
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
-    try:
-        with open(partial, "wb") as file:
-            file.write(len(text).to_bytes(8, "little") + text + labels.numpy().tobytes())
-            for pixels in _pieces(raw, good, channels):
-                file.write(pixels.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    text = json.dumps(head).encode().ljust(_head_bytes(names) - 8)
+    file.seek(0)
+    file.write(len(text).to_bytes(8, "little") + text + labels.numpy().tobytes())
 
 
-def _pieces(raw: np.ndarray, good: np.ndarray, channels: int) -> Iterator[np.ndarray]:
-    """The good rows, some at a time, as grey where one channel is wanted (ITU-R 601, as PIL has it)."""
-    weights = np.array([299, 587, 114]).reshape(1, 3, 1, 1)
-    rows = max(1, AT_ONCE // raw[0].size)
-    for start in range(0, len(raw), rows):
-        pixels = raw[start : start + rows][good[start : start + rows]]  # (n, 3, size, size)
-        if channels == 1:
-            pixels = (((pixels * weights).sum(1, keepdims=True) + 500) // 1000).astype(np.uint8)
-        yield pixels
+def _head_bytes(names: Sequence[str]) -> int:
+    """How much is kept free for the head: a multiple of 8, for the labels behind it."""
+    return HEAD + 8 * len(json.dumps(json.dumps(names)))
+
+
+def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
+    """The next bytes of a file, some at a time."""
+    for done in range(0, length, PIECE):
+        yield file.read(min(PIECE, length - done))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_args
@@ -16,8 +16,8 @@ from cgan_lib.data.registry import DATASETS
 from cgan_lib.data.tables import open_table
 from cgan_lib.data.torchvision_sets import find_set
 from cgan_lib.errors import UserError, shown
-from cgan_lib.files import first_line, write_atomically
-from cgan_lib.paths import check_name, home, locate, make_folder
+from cgan_lib.files import first_line, locked, write_atomically
+from cgan_lib.paths import check_name, home, is_name, locate, make_folder
 
 TABLES = (".npz", ".npy", ".csv")
 
@@ -31,7 +31,7 @@ class Source:
     grey: bool = False
 
     def open(self) -> Collection:
-        """The pictures; `UserError` when they are gone, or none."""
+        """The pictures; `UserError` when they are gone."""
         path = Path(self.path)
         if not path.exists():
             raise UserError(f"{path} is gone: bring it back, or name the place where the pictures are now.")
@@ -51,15 +51,23 @@ def add_data(path: str | Path, name: str | None = None, *, fit: Fit = "crop", gr
     if fit not in get_args(Fit):
         raise UserError(f"fit={shown(fit)} must be crop or pad.")
     source, known = Source(str(place), fit, bool(grey)), _read()
-    if name is None:
-        name = next(each for each in _names(source) if each not in known or known[each] == source)
-    elif is_taken(check_name("name", name)) or known.get(name, source) != source:
-        raise UserError(f"the name {name} is taken: choose another.")
-    if name not in known:
-        source.open()
-        make_folder(_file().parent)
-        content = {each: asdict(one) for each, one in (known | {name: source}).items()}
+    if (chosen := _choose(name, source, known)) in known:
+        return chosen
+    assert source.open().class_names  # looked for now, so that what holds none gets no name
+    with locked(make_folder(_file().parent) / f".{_file().name}.lock"):
+        known = _read()  # another process may have written since
+        chosen = _choose(name, source, known)
+        content = {each: asdict(one) for each, one in (known | {chosen: source}).items()}
         write_atomically(_file(), json.dumps(content, indent=1, ensure_ascii=False).encode())
+    return chosen
+
+
+def _choose(name: str | None, source: Source, known: Mapping[str, Source]) -> str:
+    """`name`, or one that is free; `UserError` when it is taken by others."""
+    if name is None:
+        return next(each for each in _names(source) if each not in known or known[each] == source)
+    if is_taken(check_name("name", name)) or known.get(name, source) != source:
+        raise UserError(f"the name {name} is taken: choose another.")
     return name
 
 
@@ -92,13 +100,15 @@ def _names(source: Source) -> Iterator[str]:
     suffix = "_pad" * (source.fit == "pad") + "_grey" * source.grey
     own, parent = (_slug(part) for part in (path.stem if path.is_file() else path.name, path.parent.name))
     for name in (own, f"{parent}_{own}".strip("_")):
-        if not is_taken(name + suffix):
+        if not is_taken(name + suffix) and is_name(name + suffix):
             yield name + suffix
     yield f"{own}_{hashlib.sha256(source.path.encode()).hexdigest()[:6]}{suffix}"
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^\w-]+", "_", text).strip("_")[:40] or "pictures"
+    """What of a name may be in that of a folder, in at most 40 bytes: of non-Latin letters these are some 13."""
+    plain = re.sub(r"[^\w-]+", "_", text).encode()[:40].decode(errors="ignore")
+    return plain.strip("_-") or "pictures"
 
 
 def _file() -> Path:

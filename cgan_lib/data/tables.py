@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from math import isqrt
@@ -9,18 +10,32 @@ from pathlib import Path
 
 import numpy as np
 
-from cgan_lib.data.collection import Collection, Item, collect, divide
+from cgan_lib.data.collection import Collection, Item, divide
 from cgan_lib.errors import UserError
 from cgan_lib.files import first_line
+from cgan_lib.idx import LARGEST
 
 IMAGES = ("images", "image", "x", "data", "imgs")
 LABELS = ("labels", "label", "y", "targets", "target")
 NAMES = ("class_names", "classes", "names")
+AT_ONCE = 1000  # pictures that are converted at a time
 SHAPES = "(N, H, W), (N, H, W, C) or (N, C, H, W)"
 
 
 def open_table(path: Path) -> Collection:
-    """The pictures in a file; `UserError`, with what was looked for, when it holds none that can be told."""
+    """The pictures in a file, which is read when they are asked for."""
+    return Collection(_state(path), partial(_find, path), str(path))
+
+
+def _state(path: Path) -> str:
+    facts, labels = path.stat(), _labels_beside(path)
+    digest = hashlib.sha256(f"{facts.st_size} {facts.st_mtime_ns}".encode())
+    digest.update(labels.read_bytes() if labels.is_file() else b"")
+    return digest.hexdigest()
+
+
+def _find(path: Path) -> tuple[list[Item], list[str]]:
+    """The pictures and names of a file; `UserError`, with what was looked for, when it holds none that can be told."""
     try:
         arrays = _read(path)
         parts = list(_parts(path, arrays))
@@ -36,12 +51,26 @@ def _read(path: Path) -> Mapping[str, np.ndarray]:
     if path.suffix.lower() == ".csv":
         return _read_csv(path)
     if path.suffix.lower() == ".npz":
+        _check_unpacked(path)
         with np.load(path, allow_pickle=False) as arrays:
             return {name.lower(): arrays[name] for name in arrays.files}
-    labels = path.with_name(re.sub(r"(images?|x|data)(?=\.npy$)", "labels", path.name, flags=re.IGNORECASE))
+    labels = _labels_beside(path)
     if labels == path or not labels.is_file():
         raise UserError(f"{path} has no labels beside it: call them images.npy and labels.npy, or save both as .npz.")
     return {"images": np.load(path, mmap_mode="r", allow_pickle=False), "labels": np.load(labels, allow_pickle=False)}
+
+
+def _labels_beside(path: Path) -> Path:
+    """Where the labels of `images.npy` are; `path` itself, where its name does not tell."""
+    return path.with_name(re.sub(r"(images?|x|data)(?=\.npy$)", "labels", path.name, flags=re.IGNORECASE))
+
+
+def _check_unpacked(path: Path) -> None:
+    """`UserError` for an archive that would fill the memory: pictures do not shrink to a hundredth."""
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(each.file_size for each in archive.infolist())
+    if unpacked > max(LARGEST, 100 * path.stat().st_size):
+        raise UserError(f"{path} declares {unpacked:,} bytes, too many for what it is: save it with np.savez.")
 
 
 def _read_csv(path: Path) -> Mapping[str, np.ndarray]:
@@ -83,13 +112,22 @@ def _pixels(path: Path, images: np.ndarray) -> np.ndarray:
         low, high = float(images.min()), float(images.max())
         if not -1 <= low <= high <= 1:
             raise UserError(f"{path}: fractions from {low:g} to {high:g}: give 0 to 1, −1 to 1, or uint8 to 255.")
-        return ((images + 1) / 2 * 255 if low < 0 else images * 255).round().astype(np.uint8)
+        return _from_fractions(images, black=-1 if low < 0 else 0)
     if images.min() < 0 or images.max() > 255:
         raise UserError(f"{path}: numbers from {images.min()} to {images.max()}: pixels are 0 to 255.")
     return images.astype(np.uint8)
 
 
-def _collected(path: Path, parts: list, names: list[str] | None) -> Collection:
+def _from_fractions(images: np.ndarray, black: int) -> np.ndarray:
+    """Fractions from `black` to 1 as uint8, some at a time, to spare the memory."""
+    eight = np.empty(images.shape, np.uint8)
+    for start in range(0, len(images), AT_ONCE):
+        some = images[start : start + AT_ONCE]
+        eight[start : start + AT_ONCE] = ((some - black) / (1 - black) * 255).round()
+    return eight
+
+
+def _collected(path: Path, parts: list, names: list[str] | None) -> tuple[list[Item], list[str]]:
     if not parts:
         raise UserError(
             f"{path} has no images and labels: call the arrays images and labels, or x_train, y_train, x_test, y_test."
@@ -109,7 +147,4 @@ def _collected(path: Path, parts: list, names: list[str] | None) -> Collection:
             for row, label in enumerate(labels[:, 0].tolist())
         ]
     divided = items if len({item.train for item in items}) == 2 else divide(items)
-    facts = path.stat()
-    labelled = [(item.label, item.train) for item in items]  # labels may lie in a file of their own
-    state = hashlib.sha256(f"{facts.st_size} {facts.st_mtime_ns} {labelled}".encode()).hexdigest()
-    return collect(str(path), divided, known or [str(value) for value in ordered], state)
+    return divided, known or [str(value) for value in ordered]

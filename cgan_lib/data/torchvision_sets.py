@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cgan_lib.data.collection import Collection, Item, collect, divide
+from cgan_lib.data.collection import Collection, Item, divide
 from cgan_lib.errors import UserError
 from cgan_lib.files import first_line
 from cgan_lib.idx import CONNECT_SECONDS, OfflineError, chosen_root
@@ -59,7 +59,7 @@ def open_set(name: str, variant: str) -> Collection:
             items.append(Item(f"{len(items):09d}", source, label - unused, train))
     divided = items if len(parts) > 1 else divide(items)
     names = [each for each in class_names if each != "N/A"] or [str(v) for v in range(1 + max(i.label for i in items))]
-    return collect(name, divided, names, f"{name} {variant} {len(items)}")
+    return Collection(f"{name} {variant} {len(items)}", lambda: (divided, names), name)
 
 
 def _part(name: str, variant: str, arguments: Part) -> Any:

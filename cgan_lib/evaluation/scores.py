@@ -91,7 +91,7 @@ class Scores:
         fewer = f" (real: {self.real.count:,} training images)" if self.real and self.real.count != self.count else ""
         compared = f"{self.count:,} images{times}{fewer} beside {self.real_count:,} test images of {self.dataset}"
         reader = f"classifier {self.classifier} reads {self.classifier_accuracy:.1f}% of those right"
-        return "\n".join([*lines, f"{compared}; {reader}", *self._doubts()])
+        return "\n".join([*lines, f"{compared}; {reader}", *self.doubts()])
 
     def _of_attributes(self) -> list[tuple[str, str, str, str]]:
         real = self.real.as_requested_by_attribute if self.real else {}
@@ -100,7 +100,7 @@ class Scores:
             for name, mine in self.as_requested_by_attribute.items()
         ]
 
-    def _doubts(self) -> list[str]:
+    def doubts(self) -> list[str]:
         """What to think of scores that rest on a classifier that often errs."""
         if self.classifier_accuracy >= TRUSTED:
             return []

@@ -18,6 +18,7 @@ from cgan_lib.files import png, staged_folder, write_atomically
 from cgan_lib.models import MODELS, family_of, labels, layers, limits
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.models.limits import check_finite
+from cgan_lib.runs.about import read_about
 from cgan_lib.runs.run import Run, open_run
 from cgan_lib.sampling import generate, grid_inputs, tile
 from cgan_lib.weights import save_generator, state_to_store
@@ -45,7 +46,7 @@ def publish(
     recipe = source.recipe
     scores = scores or evaluate(source.generator, recipe.dataset)
     card = {"title": recipe.name, "rows": _trained(source) | _scored(scores)}
-    return _write(source.generator, folder, card, recipe.seed, recipe=recipe.name, steps=source.step)
+    return _write(source.generator, folder, card, recipe.seed, **_facts(source))
 
 
 def _write(generator: ConditionalGenerator, folder: Path, card: dict[str, Any], seed: int = 0, **facts: Any) -> Path:
@@ -89,6 +90,13 @@ def _split(module: ModuleType) -> tuple[set[str], str]:
     numbers = {n for node in left_out for n in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
     lines = [line for n, line in enumerate(source.splitlines(), start=1) if n not in numbers]
     return {ast.unparse(node) for node in imports if node not in ours}, "\n".join(lines).strip()
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    """What the weight file says of the training: the recipe, how long, and on which pictures."""
+    known = read_about(run.folder)
+    pictures = {"images": known.images, "fingerprint": known.fingerprint} if known else {}
+    return dict(recipe=run.recipe.name, steps=run.step, seconds=round(run.seconds)) | pictures
 
 
 def _trained(run: Run) -> dict[str, str]:

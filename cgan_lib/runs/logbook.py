@@ -17,8 +17,8 @@ from cgan_lib.losses import LOSSES
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.paths import make_folder
 from cgan_lib.recipes import Recipe
-from cgan_lib.runs.board import described, experiment, layout, name_of, session_end, session_start, tag_of
 from cgan_lib.runs.events import EventFile
+from cgan_lib.runs.tensorboard_layout import described, experiment, layout, name_of, session_end, session_start, tag_of
 from cgan_lib.sampling import generate, grid_inputs, real_grid, tile
 
 

@@ -1,19 +1,14 @@
 """`train`: one call that trains, records and resumes."""
 
-import errno
 import json
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from cgan_lib.data import check_batch_size, load_data
 from cgan_lib.errors import UserError
 from cgan_lib.evaluation.samples import enough
-from cgan_lib.files import remove_partials, unwritable, write_atomically
+from cgan_lib.files import locked, remove_partials, write_atomically
 from cgan_lib.paths import make_folder, short
 from cgan_lib.recipes import QUICK_SAMPLES, Recipe, check_profile, current_profile, get_recipe
 from cgan_lib.runs.about import about, find_pictures, pictures_folder, read_about, refuse_other_data, write_about
@@ -22,9 +17,6 @@ from cgan_lib.runs.run import Run, own_name, read_recipe, run_folder
 from cgan_lib.runs.scorer import Score, Scorer
 from cgan_lib.runs.session import Session
 from cgan_lib.training import Trainer
-
-# What file systems say that know no locks, as some on a network do
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 def train(
@@ -70,7 +62,12 @@ def train(
         refuse_other_data(folder, there, known)
     trainer = Trainer(recipe, data, device)
     make_folder(folder)
-    with _locked(folder):
+    busy = f"another process is training {short(folder)}: wait for it, or use another name."
+    with locked(folder / ".lock", busy) as alone:
+        if not alone:
+            warnings.warn(
+                f"{short(folder)} lies where files cannot be locked: see that nobody else trains it.", stacklevel=2
+            )
         session = Session(trainer, folder, pictures_folder(data.name, recipe.name, name), scorer)
         _take_pictures_along(folder, recipe, session)
         write_about(folder, known)
@@ -94,22 +91,3 @@ def _take_pictures_along(folder: Path, recipe: Recipe, session: Session) -> None
         make_folder(session.pictures)
         for picture in there.glob("*_images_steps_*.png"):
             write_atomically(session.pictures / picture.name, picture.read_bytes())
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UserError(f"another process is training {short(folder)}: wait for it, or use another name.") from error
-    except (OSError, NotImplementedError) as error:
-        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
-            raise unwritable(folder / ".lock", error) from error
-        warnings.warn(
-            f"{short(folder)} lies where files cannot be locked: see that nobody else trains it.", stacklevel=4
-        )
-    try:
-        yield
-    finally:
-        lock.release()  # nothing, if it was not locked

@@ -2,7 +2,8 @@
 
 Losses say who is winning. They do not say whether labels matter, whether gradients are fresh, or whether the images
 that were drawn are those that the generator would draw when it is used. Each sign here looks at one such thing; what it
-is when all is well stands in `cgan_lib.runs.board`, and `cgan_lib.runs.rules` says what each fault does to them.
+is when all is well stands in `cgan_lib.runs.tensorboard_layout`, and what each fault does to them in
+`cgan_lib.runs.rules`.
 """
 
 import copy
@@ -124,7 +125,7 @@ class Vitals:
     ):
         self.game, self.batch_size, self.prepare, self.draw = game, batch_size, prepare, draw
         self.watch = Watch(game)
-        device, here = data.labels.device, data.to("cpu")
+        device, here = next(game.generator.parameters()).device, data.to("cpu")
         probes, self.neighbours = in_proportion(here, PROBES), in_proportion(here, NEIGHBOURS)
         self.usual = _nearest(probes.images, self.neighbours.images, itself=True)
         self.probes = probes.to(device)

@@ -13,10 +13,11 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 from starlette.requests import ClientDisconnect
 
+from cgan_lib.classes import Classes
 from cgan_lib.models.layers import ConditionalGenerator
+from cgan_lib.sampling import grid_classes
 from cgan_lib.service.batching import FAILED, MAX_WAITING, Batcher, batching
 from cgan_lib.service.request import (
-    EXAMPLES,
     MAX_BODY,
     MAX_GRID,
     MAX_SEED,
@@ -25,6 +26,8 @@ from cgan_lib.service.request import (
     ImageAnswer,
     ImageRequest,
     Refusal,
+    class_of,
+    examples,
     says_json,
 )
 from cgan_lib.service.static import Asset, answer_with, docs_files, page_files
@@ -67,15 +70,16 @@ def create_app(
     """
     directions = slider_directions(generator)
     sheet = {real[0]: Asset(real[1], "image/png")} if real else {}
-    model = page_settings(generator, name, directions) | ({"real": real[0]} if real else {})
+    model = page_settings(generator, name, directions, real[0] if real else "")
     settings = {"docs": "docs", "models": [model]}
-    last = generator.config["num_classes"] - 1
+    classes = Classes.of(generator)
+    found, schema = class_of(classes)
 
     class BoundedRequest(ImageRequest):
         """One picture: an image of a class, or a grid of different ones."""
 
-        value: int = Field(ge=0, le=last, description="the class")
-        toward: int | None = Field(None, ge=0, le=last, description="another class")
+        value: Annotated[int, found, schema] = Field(description="the class: its name, number or attributes")
+        toward: Annotated[int, found, schema] | None = Field(None, description="another class")
 
         @field_validator("toward")
         @classmethod
@@ -103,12 +107,10 @@ def create_app(
     app.state.batcher = None
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY)
     app.add_middleware(HeadAsGet)
-    examples = {title: {"value": body} for title, body in EXAMPLES.items() if generator.mixes or "toward" not in body}
+    tried = {title: {"value": body} for title, body in examples(classes, generator.mixes).items()}
 
     @app.post("/gen_images", response_model=ImageAnswer, responses=ANSWERS)
-    async def gen_images(
-        wanted: Annotated[BoundedRequest, Body(openapi_examples=examples)], request: Request
-    ) -> Response:
+    async def gen_images(wanted: Annotated[BoundedRequest, Body(openapi_examples=tried)], request: Request) -> Response:
         """Draw one image of a class, or a grid of them, as PNG."""
         seed = secrets.randbelow(MAX_SEED + 1) if wanted.seed is None else wanted.seed
         picture = await _batcher(request).generate(wanted, seed, request)
@@ -117,7 +119,8 @@ def create_app(
             return Response(picture.content, headers=headers, media_type="image/png")
         png = base64.b64encode(picture.content).decode()
         about = {"value": wanted.value, "seed": seed, "index": wanted.index}
-        answer = ImageAnswer(**about, width=picture.width, height=picture.height, png=png)
+        sizes = {"width": picture.width, "height": picture.height}
+        answer = ImageAnswer(name=classes.names[wanted.value], png=png, **about, **sizes)
         return JSONResponse(answer.model_dump(), headers=headers)
 
     @app.get("/healthz")
@@ -139,17 +142,21 @@ def create_app(
     return app
 
 
-def page_settings(generator: ConditionalGenerator, name: str, directions: Sequence[Direction]) -> dict[str, Any]:
-    """What the page needs to know about a generator, whoever draws for it."""
-    config = generator.config
+def page_settings(
+    generator: ConditionalGenerator, name: str, directions: Sequence[Direction], real: str = ""
+) -> dict[str, Any]:
+    """What the page needs to know about a generator, whoever draws for it; `real`: where a sheet of real images is."""
+    config, classes = generator.config, Classes.of(generator)
     return {
         "name": name,
-        "class_names": list(generator.class_names),
+        "class_names": list(classes.names),
+        "attributes": [{"name": name, "values": list(values)} for name, values in classes.attributes.items()],
         **{key: config[key] for key in ("image_size", "channels", "latent_dim")},
         "directions": [{"name": direction.name, "share": direction.share} for direction in directions],
         "reach": REACH,
         "max_grid": MAX_GRID,
         "mixes": generator.mixes,
+        **({"real": real, "real_classes": grid_classes(config["num_classes"])} if real else {}),
     }
 
 

@@ -1,12 +1,16 @@
 """What can be asked for, what is answered, and what is refused before it is looked at."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import HTTPException, Request
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
+from pydantic_core import PydanticCustomError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cgan_lib.classes import Classes
+from cgan_lib.errors import UserError
 from cgan_lib.studio.latent import SLIDERS
 from cgan_lib.studio.naming import REACH
 from cgan_lib.studio.view import View
@@ -14,19 +18,21 @@ from cgan_lib.studio.view import View
 MAX_GRID, DEFAULT_GRID = 10, 5  # images along each side
 MAX_BODY = 16 * 1024  # bytes
 MAX_SEED = 2**31 - 1
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "a digit": {"value": 9},
-    "the same again": {"value": 9, "seed": 7},
-    "a grid": {"value": 3, "grid": True, "grid_size": 4, "seed": 7},
-    "the sixth of that grid": {"value": 3, "seed": 7, "index": 5},
-    "between two classes": {"value": 4, "toward": 9, "share": 0.5, "seed": 7, "format": "json"},
-}
+
+
+def _whole(said: Any) -> Any:
+    """9.0 is 9, as in JSON Schema; so it is in a list or an object."""
+    if isinstance(said, list):
+        return [_whole(value) for value in said]
+    if isinstance(said, dict):
+        return {name: _whole(value) for name, value in said.items()}
+    return int(said) if isinstance(said, float) and said.is_integer() else said
 
 
 class ImageRequest(BaseModel):
     """One picture: an image of a class, or a grid of different ones."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")  # true is not 1, "9" is not 9
+    model_config = ConfigDict(strict=True, extra="forbid")  # true is not 1; "9" is a name, if of a class
 
     value: int = Field(description="the class")
     grid: bool = Field(False, description="draw grid_size × grid_size images in place of one")
@@ -47,11 +53,10 @@ class ImageRequest(BaseModel):
         [], max_length=SLIDERS, description="how far z is moved along each of the principal directions"
     )
 
-    @field_validator("value", "grid_size", "seed", "index", "scale", "toward", mode="before")
+    @field_validator("grid_size", "seed", "index", "scale", mode="before")
     @classmethod
     def _whole(cls, number: Any) -> Any:
-        """9.0 is 9, as in JSON Schema."""
-        return int(number) if isinstance(number, float) and number.is_integer() else number
+        return _whole(number)
 
     @property
     def columns(self) -> int:
@@ -72,10 +77,53 @@ class ImageRequest(BaseModel):
         )
 
 
+def class_of(classes: Classes) -> tuple[BeforeValidator, WithJsonSchema]:
+    """For `Annotated[int, …]`: a field that takes one of these classes, by name, number or attributes."""
+
+    def find(said: Any) -> int:
+        try:
+            return classes.label(_whole(said))
+        except UserError as error:
+            raise PydanticCustomError("class", "{reason}", {"reason": str(error)}) from error
+
+    return BeforeValidator(find), WithJsonSchema(_schema(classes))
+
+
+def _schema(classes: Classes) -> dict[str, Any]:
+    labels = range(len(classes.names))
+    texts = list(dict.fromkeys([*classes.names, *map(classes.say, labels)]))
+    ways = _one_of(len(labels), texts)
+    if classes.attributes:
+        values = {name: {"anyOf": _one_of(len(values), values)} for name, values in classes.attributes.items()}
+        ways.append({"type": "object", "properties": values, "required": [*values], "additionalProperties": False})
+        ways.append({"type": "array", "prefixItems": [*values.values()], "minItems": len(values), "items": False})
+    return {"anyOf": ways}
+
+
+def _one_of(count: int, names: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"type": "integer", "minimum": 0, "maximum": count - 1}, {"type": "string", "enum": list(names)}]
+
+
+def examples(classes: Classes, mixes: bool) -> dict[str, dict[str, Any]]:
+    """Requests to try, by what they ask for."""
+    one, other = (min(label, len(classes.names) - 1) for label in (4, 9))
+    values = dict(zip(classes.attributes, classes.values(other), strict=True)) if classes.attributes else None
+    return {
+        "an image": {"value": classes.names[other]},
+        "the same again": {"value": classes.names[other], "seed": 7},
+        **({"by its attributes": {"value": values, "seed": 7}} if values else {}),
+        "a grid of the class of a number": {"value": one, "grid": True, "grid_size": 4, "seed": 7},
+        "the sixth of that grid": {"value": one, "seed": 7, "index": 5},
+        **({"between two classes": {"value": one, "toward": other, "share": 0.5, "seed": 7}} if mixes else {}),
+        "as JSON": {"value": one, "seed": 7, "format": "json"},
+    }
+
+
 class ImageAnswer(BaseModel):
     """The answer to `"format": "json"`."""
 
     value: int
+    name: str = Field(description="of the class")
     seed: int
     index: int
     width: int

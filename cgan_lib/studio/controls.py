@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from cgan_lib.attributes import join_labels, split_labels
+from cgan_lib.classes import Classes
 from cgan_lib.errors import needs
 
 with needs("notebooks"):
@@ -13,8 +17,10 @@ with needs("notebooks"):
     from IPython.display import display
 
 WIDTH = "36em"  # of the controls: beside the pictures also in a notebook with its side bar open
+Options = Sequence[tuple[str, Any]]
 ROOM = Path(__file__).parent
 LONGEST_NAME = 24  # letters on a button
+MOST_BUTTONS, MOST_LETTERS = 12, 120  # on them together, or a list is faster to use
 ROOT = "cgan-studio"  # the class in which studio.css and names.js find what is ours
 
 
@@ -104,23 +110,88 @@ def message(text: str = "") -> widgets.HTML:
     return line
 
 
-def class_buttons(description: str, names: Sequence[str]) -> widgets.ToggleButtons:
-    """One button for each class, whose number is the value."""
-    buttons = widgets.ToggleButtons(options=[("", 0)], description=description)
-    offer(buttons, names)
-    return buttons
+class Choice(widgets.Box):
+    """One of several names: buttons, or a list where they would be many. `options` are (name, value), as in them."""
+
+    options = traitlets.Tuple()
+    value = traitlets.Any()
+
+    def __init__(self, description: str, options: Options):
+        super().__init__()
+        self.description = description
+        self._link: Any = None
+        self.offer(options)
+
+    def offer(self, options: Options) -> None:
+        """Let these be chosen; what was chosen stays, or if it is not among them the first one is."""
+        if self.options == (options := tuple(options)):
+            return
+        if self._link:
+            self._link.unlink()
+        names, values = zip(*options, strict=True)
+        chosen = self.value if self.value in values else values[0]
+        inner = _buttons(names) if _are_few(names) else widgets.Dropdown(layout=widgets.Layout(width=WIDTH))
+        inner.description, inner.options, inner.value = self.description, options, chosen
+        self.children, self.value, self.options = [inner], chosen, options
+        self._link = traitlets.link((self, "value"), (inner, "value"))
 
 
-def offer(buttons: widgets.ToggleButtons, names: Sequence[str]) -> None:
-    """Let buttons offer these classes; what was chosen stays, as far as there is such a class."""
-    options = tuple((name, label) for label, name in enumerate(names))
-    if buttons.options != options:
-        chosen = buttons.value or 0
-        buttons.options = options
-        buttons.value = min(chosen, len(names) - 1)
-        buttons.style.button_width = button_width(names)
+class ClassChooser(widgets.VBox):
+    """A class, whose number is the `value`: one `Choice`, or one for each attribute. `options` are (name, number)."""
+
+    options = traitlets.Tuple()
+    value = traitlets.Int()
+
+    def __init__(self, description: str, classes: Classes):
+        super().__init__()
+        self.description = description
+        self.classes = Classes([])
+        self.choices: list[Choice] = []
+        self._showing = False  # what is shown is the value, and no choice of anybody
+        self.offer(classes)
+
+    def offer(self, classes: Classes) -> None:
+        """Let these be chosen; what was chosen stays: the class of the same name, else the nearest number."""
+        if classes == self.classes:
+            return
+        chosen = min(same_class(self.value, self.classes, classes), len(classes.names) - 1)
+        self.classes = classes
+        self.choices = [
+            Choice(f"{self.description} {name}".strip(), [(value, number) for number, value in enumerate(values)])
+            for name, values in (classes.attributes or {"": classes.names}).items()
+        ]
+        self.children = self.choices
+        for choice in self.choices:
+            choice.observe(self._take, "value")
+        self.value = chosen
+        self._show()
+        self.options = tuple((name, label) for label, name in enumerate(classes.names))
+
+    @traitlets.observe("value")
+    def _show(self, change: Any = None) -> None:
+        numbers = split_labels(torch.tensor([self.value]), self.classes.sizes)[0].tolist()
+        self._showing = True
+        for choice, number in zip(self.choices, numbers, strict=True):
+            choice.value = number
+        self._showing = False
+
+    def _take(self, change: Any) -> None:
+        if not self._showing:
+            numbers = torch.tensor([[choice.value for choice in self.choices]])
+            self.value = int(join_labels(numbers, self.classes.sizes)[0])
 
 
-def button_width(names: Sequence[str]) -> str:
+def same_class(label: int, here: Classes, there: Classes) -> int:
+    """Of other classes, the one of the same name, or else the same number, which may be none there."""
+    name = here.names[label] if label < len(here.names) else None
+    return there.names.index(name) if name in there.names else label
+
+
+def _are_few(names: Sequence[str]) -> bool:
+    return len(names) <= MOST_BUTTONS and sum(map(len, names)) <= MOST_LETTERS
+
+
+def _buttons(names: Sequence[str]) -> widgets.ToggleButtons:
     """As wide as the longest name needs; a very long one ends in an ellipsis."""
-    return f"{min(max(map(len, names)), LONGEST_NAME) * 0.6 + 2:.1f}em"
+    width = f"{min(max(map(len, names)), LONGEST_NAME) * 0.6 + 2:.1f}em"
+    return widgets.ToggleButtons(style={"button_width": width})

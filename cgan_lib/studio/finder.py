@@ -13,7 +13,7 @@ from cgan_lib.errors import UserError, needs, shown
 from cgan_lib.evaluation.classifier import SHIPPED, load_classifier, read
 from cgan_lib.figures import WIDTH, as_png, draw_grid, house_style
 from cgan_lib.models.layers import ConditionalGenerator
-from cgan_lib.studio.controls import ROOM, Picture, Room, beside, button, button_width, message
+from cgan_lib.studio.controls import ROOM, Choice, Picture, Room, beside, button, message
 from cgan_lib.studio.latent import Found, find_latent
 from cgan_lib.studio.view import draw_walks, enlarged
 from cgan_lib.studio.widgets import BEST_SHIPPED, Studio, explore
@@ -46,7 +46,7 @@ class Finder(Room):
         self.found: Found | None = None
         self.pad = DigitPad(pixels=[] if drawing is None else drawing.flatten().tolist())
         self.find = button("find me", "search", button_style="primary")
-        self.label = widgets.ToggleButtons(description="it is a")
+        self.label = Choice("it is a", [(ANY_DIGIT, ANY_DIGIT)])
         self.drawn, self.nearest = Picture(side=SMALL_SIDE), Picture(side=SMALL_SIDE)
         self.captions = [widgets.HTML(), widgets.HTML()]
         self.message = message(ASK)
@@ -128,12 +128,7 @@ class Finder(Room):
     def _offer_labels(self, change: Any = None) -> None:
         """The classes of the model, and "any" where there is something that reads them."""
         readable = self.studio.generator.dataset in readable_datasets()
-        options = (*([(ANY_DIGIT, ANY_DIGIT)] if readable else []), *self.studio.label.options)
-        if self.label.options != options:
-            chosen = self.label.value
-            self.label.options = options
-            self.label.value = next((value for _, value in options if value == chosen), options[0][1])
-            self.label.style.button_width = button_width([name for name, _ in options])
+        self.label.offer([*([(ANY_DIGIT, ANY_DIGIT)] if readable else []), *self.studio.label.options])
 
 
 def draw_and_find(

@@ -14,26 +14,27 @@ from typing import Any
 
 from torch import Tensor
 
+from cgan_lib.classes import Classes
 from cgan_lib.errors import UserError, needs
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.paths import home, short
 from cgan_lib.runs.source import open_source
-from cgan_lib.sampling import check_labels
 from cgan_lib.studio.controls import (
+    WIDTH,
+    ClassChooser,
     Picture,
     Room,
     beside,
     button,
     chooser,
-    class_buttons,
     message,
     narrow,
-    offer,
     row,
+    same_class,
     slider,
 )
 from cgan_lib.studio.latent import SLIDERS, Direction, Found, slider_directions
-from cgan_lib.studio.view import REACH, View, described, enlarged, picture, strip
+from cgan_lib.studio.view import REACH, View, combinations, described, enlarged, picture, strip
 from cgan_lib.weights import pretrained
 
 with needs("notebooks"):
@@ -71,14 +72,16 @@ class Studio(Room):
         self.start, self.problem, self.waiting = z, "", False
         names = [model.name, *(name for name in names if name != model.name)]
         self.model, self.beside = chooser("model", names), chooser("beside", [NOTHING, *names])
-        self.label, self.toward = (class_buttons(what, model.generator.class_names) for what in ("class", "becomes"))
-        classes = len(model.generator.class_names)
+        named = Classes.of(model.generator)
+        self.label, self.toward = (ClassChooser(what, named) for what in ("class", "becomes"))
+        classes = len(named.names)
         self.label.value = label = min(FIRST_LABEL, classes - 1) if label is None else label
         self.toward.value = (label + 5) % classes
         self.t = slider("how far", 0, 1, 0.05, ".2f")
         self.moves = [slider("", -REACH, REACH, 0.1) for _ in range(SLIDERS)]
         self.truncation = slider("truncation (3: none)", 0.2, NO_TRUNCATION, 0.1)
         self.rows = slider("rows", 1, MAX_ROWS, 1, "d")
+        self.every = widgets.Checkbox(description="every combination", layout=widgets.Layout(width=WIDTH))
         self.seed = widgets.BoundedIntText(FIRST_SEED, min=0, max=2**31 - 1, description="seed", **narrow())
         self.another, self.reset = button("another", "random"), button("reset", "undo")
         self.message, self.caption, self.other_caption = message(), widgets.HTML(), widgets.HTML()
@@ -110,9 +113,12 @@ class Studio(Room):
     def _view_of(self, generator: ConditionalGenerator) -> View:
         """The same for another generator: a start of another length than its latents it cannot use."""
         fits = self.start is not None and len(self.start) == generator.config["latent_dim"]
+        here, there = self.label.classes, Classes.of(generator)
+        label, toward = (same_class(chooser.value, here, there) for chooser in (self.label, self.toward))
         return View(
-            label=self.label.value,
-            toward=self.toward.value if generator.mixes else None,
+            label=label,
+            toward=toward if generator.mixes else None,
+            table=combinations(label, there)[0] if self.every.value and there.attributes else (),
             t=self.t.value,
             moves=tuple(move.value for move in self.moves),
             seed=self.seed.value,
@@ -135,7 +141,7 @@ class Studio(Room):
         return f"Studio({self.model.value})"
 
     def _controls(self) -> list[widgets.Widget]:
-        return [self.label, self.toward, self.t, *self.moves, self.truncation, self.rows]
+        return [self.label, self.toward, self.t, *self.moves, self.truncation, self.rows, self.every]
 
     def _listen(self) -> None:
         for control in self._controls():
@@ -162,10 +168,12 @@ class Studio(Room):
         self._name_sliders()
         for control in (self.toward, self.t):
             control.layout.display = None if self.generator.mixes else "none"
+        classes = Classes.of(self.generator)
+        self.every.layout.display = None if classes.attributes else "none"
         self._arrange_pictures()
         with self._together():
-            for buttons in (self.label, self.toward):
-                offer(buttons, self.generator.class_names)
+            for chooser in (self.label, self.toward):
+                chooser.offer(classes)
 
     def _name_sliders(self) -> None:
         """Each model moves along its own directions: with two, a slider says what it does to the one | to the other."""
@@ -177,8 +185,7 @@ class Studio(Room):
 
     def _arrange_pictures(self) -> None:
         captions = [self.caption, self.other_caption][: len(self.shown)]
-        for caption, (model, image) in zip(captions, self.shown, strict=True):
-            caption.value = f"<b>{escape(model.name)}</b>"
+        for _, image in self.shown:
             image.side = SIDE if len(self.shown) == 1 else SIDE_OF_TWO
         images = [image for _, image in self.shown]
         self.pictures.children = [widgets.VBox(pair) for pair in zip(captions, images, strict=True)]
@@ -187,14 +194,19 @@ class Studio(Room):
         if self.waiting:
             return
         problem = self.problem
-        for model, image in self.shown:
+        for (model, image), caption in zip(self.shown, (self.caption, self.other_caption), strict=False):
             view = self._view_of(model.generator)
             try:
                 image.value = enlarged(picture(model.generator, view, model.directions), SIDE)
-                image.alt = described(view, model.generator.class_names, model.name)
+                caption.value = self._caption(model, view)
+                image.alt = described(view, Classes.of(model.generator).names, model.name)
             except UserError as error:
                 problem = problem or f"<b>{escape(str(error))}</b>"
         self.message.value = problem
+
+    def _caption(self, model: Model, view: View) -> str:
+        shown = f" · {escape(combinations(view.label, Classes.of(model.generator))[1])}" if view.table else ""
+        return f"<b>{escape(model.name)}</b>{shown}"
 
     @contextmanager
     def _together(self) -> Iterator[None]:
@@ -220,17 +232,21 @@ class Studio(Room):
     def _center(self) -> None:
         for move in self.moves:
             move.value = 0
-        self.t.value, self.truncation.value, self.rows.value = 0, NO_TRUNCATION, 1
+        self.t.value, self.truncation.value, self.rows.value, self.every.value = 0, NO_TRUNCATION, 1, False
 
 
 def explore(
-    generator: ConditionalGenerator | str | Path = BEST_SHIPPED, *, label: int | None = None, z: Tensor | None = None
+    generator: ConditionalGenerator | str | Path = BEST_SHIPPED,
+    *,
+    label: int | str | None = None,
+    z: Tensor | None = None,
 ) -> Studio:
     """Sliders that draw, beside a picture that follows them; the last line of a notebook cell shows them.
 
     `generator`: a network, a run folder, or anything that `load_generator` reads; the widget lets you choose another,
-    your newest runs first. `label` is the class to start with, default 3 or the last; `z` (latent_dim,) where to start,
-    such as from `find_latent`. `UserError` for a label that is no class or a `z` of another shape.
+    your newest runs first. `label` is the class to start with, by number or name, default 3 or the last; `z`
+    (latent_dim,) where to start, such as from `find_latent`. `UserError` for a label that is no class or a `z` of
+    another shape.
     """
     _enable_in_colab()
     names = sources()
@@ -240,7 +256,7 @@ def explore(
         model = Model(f"this {type(generator).__name__}", generator)
     config = model.generator.config
     if label is not None:
-        check_labels([label], config["num_classes"])
+        label = Classes.of(model.generator).label(label)
     if z is not None and tuple(z.shape) != (config["latent_dim"],):
         raise UserError(f"z must be ({config['latent_dim']},), got {tuple(z.shape)}.")
     return Studio(model, names, label, z)

@@ -57,9 +57,7 @@ def draw_parallel(axes: Any, study: optuna.Study, title: str = "", value: str = 
         axes.axvline(x, color=INK, linewidth=0.8, zorder=0)
         for place, text in scale.ticks():
             paper = dict(facecolor="white", edgecolor="none", alpha=0.75, pad=0.5)
-            axes.annotate(
-                text, (x, place), (5, 0), textcoords="offset points", va="center", fontsize=SMALL, bbox=paper
-            )
+            axes.annotate(text, (x, place), (5, 0), textcoords="offset points", va="center", fontsize=SMALL, bbox=paper)
     axes.set_xticks(range(len(scales) + 1), [*(scale.name for scale in scales), value])
     axes.set(yticks=[], ylim=(-0.06, 1.06), xlim=(-0.05, len(scales) + 0.35), title=title)
     axes.spines[:].set_visible(False)

@@ -17,6 +17,7 @@ ORDER = (
         "paths",
         "files",
         "attributes",
+        "classes",
         "idx",
         "data",
         "augment",

@@ -15,7 +15,8 @@ from cgan_lib.commands.grade import command
 from cgan_lib.course import sandbox
 from cgan_lib.course.exercises import EXERCISES
 from cgan_lib.course.grading import Grade, Graded, as_csv
-from cgan_lib.course.submissions import Submission, find_notebooks, made_by_training, plan, read_submission
+from cgan_lib.course.handed_in import find_handed_in
+from cgan_lib.course.submissions import Submission, made_by_training, plan, read_submission
 
 IMPORT = "from cgan_lib.course import exercises"
 
@@ -166,10 +167,12 @@ def test_notebooks_are_found_in_folders(tmp_path):
     for folder in ("a", "b/.ipynb_checkpoints"):
         (tmp_path / folder).mkdir(parents=True)
         notebook(tmp_path / folder / "01.ipynb", "pass")
-    assert find_notebooks([tmp_path]) == [tmp_path / "a" / "01.ipynb"]
+    found = tmp_path / "a" / "01.ipynb"
+    assert find_handed_in([tmp_path, found]) == ([found], [], [])
+    assert find_handed_in([tmp_path / "b", found]) == ([found], [], [tmp_path / "b"])
     for places in ([], [tmp_path / "b"], [tmp_path / "c"]):
         with pytest.raises(UserError, match="name a notebook"):
-            find_notebooks(places)
+            find_handed_in(places)
 
 
 # --- all of it
@@ -265,7 +268,7 @@ def test_who_interrupts_keeps_what_is_graded(tmp_path, monkeypatch):
     for name in ("01_a.ipynb", "01_b.ipynb"):
         notebook(tmp_path / name, "pass")
 
-    def grade(path, *_):
+    def grade(path, **_):
         if path.name == "01_b.ipynb":
             raise KeyboardInterrupt
         return Graded(submission(), [Grade(EXERCISES["modes"], "right", "")])

@@ -148,10 +148,15 @@ def test_options_that_are_changed_later_forget_the_choice(kept):
     assert predict("Heads?", ["heads", "tails"]).choice is None
 
 
-@pytest.mark.parametrize("options", [[], ["one"], "yes or no", ["a", "a"], [1, 2]])
+@pytest.mark.parametrize("options", [[], ["one"], "yes or no", ["a", "a"], [1, 2], [["a"], ["b"]], None, 2])
 def test_a_prediction_needs_two_answers(kept, options):
     with pytest.raises(UserError, match="at least two"):
         predict("?", options)
+
+
+def test_a_question_is_a_text(kept):
+    with pytest.raises(UserError, match="the question must be a text"):
+        predict(None, ["yes", "no"])
 
 
 @pytest.mark.parametrize("choice", ["maybe", "", 1])

@@ -15,8 +15,8 @@ from torch import nn
 from cgan_lib import generate, load_generator, open_run
 from cgan_lib.data import ImageData
 from cgan_lib.files import png
-from cgan_lib.runs.board import DESCRIPTIONS, tag_of
 from cgan_lib.runs.logbook import Logbook, read_scalars
+from cgan_lib.runs.tensorboard_layout import DESCRIPTIONS, tag_of
 from cgan_lib.sampling import real_grid, tile
 
 CURVES = {

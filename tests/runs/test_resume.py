@@ -17,9 +17,9 @@ from alike import assert_identical, newest_state
 
 from cgan_lib import UserError, load_generator, train
 from cgan_lib.cli import main
-from cgan_lib.runs.board import name_of
 from cgan_lib.runs.checkpoint import checkpoints
 from cgan_lib.runs.logbook import read_scalars
+from cgan_lib.runs.tensorboard_layout import name_of
 
 fcntl, pty, termios = map(pytest.importorskip, ("fcntl", "pty", "termios"))  # of Unix
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes as Unix does")

@@ -4,6 +4,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from cgan_lib import get_recipe
+from cgan_lib.attributes import joint_names
+from cgan_lib.data import DIGITS
 from cgan_lib.service import create_app
 
 
@@ -16,6 +18,15 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def generator():
     return get_recipe("bce", base_channels=8).build()[0]
+
+
+@pytest.fixture(scope="session")
+def coloured():
+    """Ten digits in three colours."""
+    colours = {"digit": DIGITS, "colour": ("red", "green", "blue")}
+    generator = get_recipe("bce", image_size=16, base_channels=8).build(30, 3, (10, 3))[0]
+    generator.draws("coloured_digits", joint_names(colours), colours)
+    return generator
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from cgan_lib.evaluation import load_classifier
 from cgan_lib.evaluation.classifier import read
 from cgan_lib.sampling import blend, latents, tile
 from cgan_lib.service import create_app
-from cgan_lib.service.request import EXAMPLES, MAX_BODY
+from cgan_lib.service.request import MAX_BODY
 from cgan_lib.service.static import page_files
 from cgan_lib.studio.latent import directions
 from cgan_lib.studio.naming import REACH
@@ -100,7 +100,7 @@ def test_json_holds_the_same_picture(client):
     assert (answer.headers["x-seed"], answer.headers["x-index"]) == ("3", "2")
     drawn = answer.json()
     content = base64.b64decode(drawn.pop("png"))
-    assert drawn == {"value": 8, "seed": 3, "index": 2, "width": 4 * 62, "height": 4 * 62}
+    assert drawn == {"value": 8, "name": "8", "seed": 3, "index": 2, "width": 4 * 62, "height": 4 * 62}
     assert content == client.post("/gen_images", json=wanted).content
     assert pixels(content).shape == (4 * 62, 4 * 62)
 
@@ -133,7 +133,7 @@ def test_seed_truncation_blends_and_moves_are_those_of_the_library(client, gener
 
 
 WRONG = {
-    "value": ('"9"', "true", "9.5", "null", "-1", "10", "NaN", "1e999", f"1{1000 * '0'}"),
+    "value": ('"x"', '"*"', "[9]", "{}", '{"digit": 9}', "true", "9.5", "null", "-1", "10", "NaN", f"1{1000 * '0'}"),
     "grid": ("1", '"true"', "null"),
     "grid_size": ("-1", "11", "3.5", '"3"', "null"),
     "seed": ("-1", "2147483648", "1.5", "true"),
@@ -141,7 +141,7 @@ WRONG = {
     "format": ('"gif"', "null", "1"),
     "truncation": ("0", "-1", "5.1", "NaN", "Infinity", "-Infinity", "true", '"1"'),
     "scale": ("0", "9", "2.5", "true"),
-    "toward": ("-1", "10", "true", '"1"'),
+    "toward": ("-1", "10", "true", '"x"', "[]"),
     "share": ("-0.1", "1.1", "NaN", "null"),
     "moves": (f"[{REACH + 0.1}]", f"[0, {-REACH - 0.1}]", "[NaN]", "[true]", "[0,0,0,0,0]", "1"),
     "path": ('"/etc/passwd"',),
@@ -163,7 +163,7 @@ def test_all_wrong_fields_are_named_at_once(client):
     answer = client.post("/gen_images", json={"toward": 77, "scale": 0, "colour": "red"})
     assert {reason["loc"][0]: reason["msg"] for reason in answer.json()["detail"]} == {
         "value": "Field required",
-        "toward": "Input should be less than or equal to 9",
+        "toward": "label 77 is no class: use 0 to 9, or a name.",
         "scale": "Input should be greater than or equal to 1",
         "colour": "Extra inputs are not permitted",
     }
@@ -325,6 +325,7 @@ def test_the_page_is_told_about_the_generator(client, generator):
             "reach": REACH,
             "max_grid": 10,
             "mixes": True,
+            "attributes": [],
         }
     ]
 
@@ -340,8 +341,33 @@ def test_the_classes_are_those_of_the_generator():
         reference = client.get("/openapi.json").json()
     content = reference["paths"]["/gen_images"]["post"]["requestBody"]["content"]["application/json"]
     fields = reference["components"]["schemas"][content["schema"]["$ref"].split("/")[-1]]["properties"]
-    assert fields["value"].items() >= {"minimum": 0, "maximum": 3}.items()
-    assert fields["toward"]["anyOf"][0].items() >= {"minimum": 0, "maximum": 3}.items()
+    numbers, names = fields["value"]["anyOf"]
+    assert numbers == {"type": "integer", "minimum": 0, "maximum": 3}
+    assert names["enum"] == ["coat", "bag", "boot", "shirt"]
+    assert fields["toward"]["anyOf"] == [numbers, names, {"type": "null"}]
+
+
+def test_classes_are_asked_for_by_name_number_or_attributes(coloured):
+    with TestClient(create_app(coloured)) as client:
+        (model,) = client.get("/studio.json").json()["models"]
+        assert [one["name"] for one in model["attributes"]] == ["digit", "colour"]
+        assert model["attributes"][1]["values"] == ["red", "green", "blue"]
+        expected = draw(client, value=21, seed=1)
+        for value in ("7,RED", ["7", "red"], [7, 0], {"digit": "7", "colour": "red"}, {"colour": 0, "DIGIT": 7}):
+            assert torch.equal(draw(client, value=value, seed=1), expected)
+        mixed = draw(client, value=9, toward=21, share=0.5, seed=1)
+        assert torch.equal(draw(client, value="3 red", toward=["7", "red"], share=0.5, seed=1), mixed)
+        answer = client.post("/gen_images", json={"value": "3,blue", "format": "json"}).json()
+        assert (answer["value"], answer["name"]) == (11, "3 blue")
+        for value, reason in (("7", "is a digit alone"), ("*,red", "10 classes: name one"), (["7", "rad"], "'red'")):
+            answer = client.post("/gen_images", json={"value": value})
+            assert answer.status_code == 422
+            assert reason in answer.json()["detail"][0]["msg"]
+        reference = client.get("/openapi.json").json()
+        operation = reference["paths"]["/gen_images"]["post"]["requestBody"]["content"]["application/json"]
+        assert operation["examples"]["by its attributes"]["value"]["value"] == {"digit": "3", "colour": "red"}
+        for example in operation["examples"].values():
+            assert client.post("/gen_images", json=example["value"]).status_code == 200
 
 
 class OneAtATime(nn.Module):
@@ -398,19 +424,21 @@ def test_the_reference_shows_examples_that_work(client):
     assert answers["image/png"]["schema"]["format"] == "binary"
     assert answers["application/json"]["schema"]["$ref"].endswith("/ImageAnswer")
     examples = operation["requestBody"]["content"]["application/json"]["examples"]
-    assert [example["value"] for example in examples.values()] == list(EXAMPLES.values())
+    assert {"an image", "a grid of the class of a number", "between two classes"} < set(examples)
     for example in examples.values():
         assert client.post("/gen_images", json=example["value"]).status_code == 200
 
 
-def test_the_service_keeps_to_its_reference(generator):
+@pytest.mark.parametrize("kind", ["coloured", "generator"])
+def test_the_service_keeps_to_its_reference(request, kind):
     import schemathesis
     from schemathesis.config import SchemathesisConfig
     from schemathesis.engine.events import FatalError, NonFatalError, ScenarioFinished
 
     options = {"generation": {"max-examples": 60, "database": "none"}, "phases": {"stateful": {"enabled": False}}}
     config = SchemathesisConfig.from_dict({"seed": 1} | options)
-    schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(generator, "tiny"), config=config)
+    app = create_app(request.getfixturevalue(kind), "tiny")
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app, config=config)
     tried, failures = 0, []
     for event in schemathesis.engine.from_schema(schema).execute():
         assert not isinstance(event, (FatalError, NonFatalError)), event

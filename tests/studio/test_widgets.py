@@ -13,13 +13,16 @@ from networks import small
 from PIL import Image
 from torch import nn
 
-from cgan_lib import UserError, generate, load_generator, pretrained
+from cgan_lib import UserError, generate, get_recipe, load_generator, pretrained
+from cgan_lib.attributes import joint_names
+from cgan_lib.classes import Classes
+from cgan_lib.data import DIGITS
 from cgan_lib.paths import short
 from cgan_lib.sampling import latents
 from cgan_lib.studio import controls
 from cgan_lib.studio import widgets as module
 from cgan_lib.studio.latent import Found, slider_directions
-from cgan_lib.studio.view import View, enlarged, picture
+from cgan_lib.studio.view import View, combinations, enlarged, picture, walks
 from cgan_lib.studio.widgets import FIRST_SEED, NO_TRUNCATION, NOTHING, SIDE, Model, Studio, explore, sources
 from cgan_lib.weights import save_generator
 from cgan_lib.weights.foreign import ForeignGenerator
@@ -245,7 +248,9 @@ def test_a_model_offers_its_own_classes(studio):
 
 
 def test_buttons_are_as_wide_as_the_longest_name_but_not_wider_than_a_page():
-    widths = [float(controls.button_width(["a", "w" * letters]).removesuffix("em")) for letters in (1, 10, 100)]
+    named = [[("a", 0), ("w" * letters, 1)] for letters in (1, 10, 100)]
+    buttons = [controls.Choice("class", options).children[0] for options in named]
+    widths = [float(one.style.button_width.removesuffix("em")) for one in buttons]
     assert 2 < widths[0] < 8 <= widths[1] < widths[2] < 20
 
 
@@ -365,6 +370,97 @@ def test_a_picture_is_described_by_what_the_controls_say(studio):
     assert studio.picture.alt == "image of 3, drawn by one.safetensors"
     studio.t.value, studio.rows.value = 0.4, 3
     assert studio.picture.alt == "9 images of 3 on its way to 8, 40%, drawn by one.safetensors"
+
+
+# --- attributes, and many classes
+
+
+@pytest.fixture
+def coloured():
+    """A generator of ten digits in three colours."""
+    names = {"digit": DIGITS, "colour": ("red", "green", "blue")}
+    torch.manual_seed(0)
+    generator = get_recipe("bce", image_size=16, base_channels=8).build(30, 3, (10, 3))[0].eval()
+    generator.draws("coloured_digits", joint_names(names), names)
+    return generator
+
+
+def test_each_attribute_has_a_control_of_its_own(coloured, pictures):
+    studio = explore(coloured, label="7,red")
+    digit, colour = studio.label.choices
+    assert [choice.children[0].description for choice in studio.label.choices] == ["class digit", "class colour"]
+    assert dict(colour.options) == {"red": 0, "green": 1, "blue": 2}
+    assert (studio.view.label, digit.value, colour.value) == (21, 7, 0)
+    pictures.clear()
+    colour.children[0].value = 2  # as a click does
+    digit.children[0].value = 4
+    assert [view.label for view in pictures] == [23, 14]
+    studio.label.value = 3
+    assert (digit.value, colour.value) == (1, 0)
+    assert len(pictures) == 3
+    studio.toward.choices[0].value, studio.t.value = 9, 0.5
+    assert studio.view.toward == 27 + studio.toward.value % 3
+    assert studio.picture.alt.startswith(
+        f"image of 1 red on its way to {coloured.class_names[studio.view.toward]}, 50%"
+    )
+
+
+def test_every_combination_is_a_table_of_one_latent(coloured, pictures):
+    studio = explore(coloured, label=21)
+    studio.every.value = True
+    view = pictures[-1]
+    assert view.table == tuple(tuple(3 * digit + colour for digit in range(10)) for colour in range(3))
+    z, weights = view.inputs(coloured.config)
+    assert len(z.unique(dim=0)) == 1
+    assert weights.argmax(1).tolist() == [label for row in view.table for label in row]
+    assert "3 × 10 classes, from 0 red to 9 blue" in studio.picture.alt
+    assert "across: digit, down: colour" in studio.caption.value
+    studio.reset.click()
+    assert studio.view.table == ()
+    assert explore(small()).every.layout.display == "none"
+
+
+def test_a_table_of_many_values_shows_ten_around_the_chosen_one():
+    classes = Classes([*map(str, range(480))], {"a": [*map(str, range(40))], "b": "xyzw", "c": "uvw"})
+    table, said = combinations(38 * 12 + 5, classes)  # 38, y, w
+    assert said == "across: a, down: b"
+    assert [len(row) for row in table] == [10] * 4
+    assert {classes.values(label)[2] for row in table for label in row} == {"w"}
+    assert [classes.values(label)[0] for label in table[0]] == [*map(str, range(30, 40))]
+    assert [classes.values(row[0])[1] for row in table] == [*"xyzw"]
+
+
+def test_many_classes_or_long_names_are_a_list_to_choose_from():
+    kinds = {count: small(num_classes=count) for count in (2, 12, 47, 1000)}
+    shown = {count: type(explore(one).label.choices[0].children[0]).__name__ for count, one in kinds.items()}
+    assert shown == {2: "ToggleButtons", 12: "ToggleButtons", 47: "Dropdown", 1000: "Dropdown"}
+    kinds[2].class_names = ("x" * 100, "y" * 100)
+    assert isinstance(explore(kinds[2]).label.choices[0].children[0], controls.widgets.Dropdown)
+
+
+def test_a_model_beside_another_draws_the_class_of_the_same_name(home, pictures):
+    few, all_digits = small(num_classes=3), small()
+    few.class_names = ("3", "7", "9")
+    save_generator(all_digits, home / "digits.safetensors")
+    studio = Studio(Model("few", few), ["digits.safetensors"], label=1)
+    studio.beside.value = "digits.safetensors"
+    assert [view.label for view in pictures[-2:]] == [1, 7]
+    assert "image of 7," in studio.picture.alt
+    assert "image of 7," in studio.other.alt
+    studio.model.value = "digits.safetensors"
+    assert studio.label.value == 7
+
+
+def test_the_picture_that_stands_in_names_classes_and_shows_each_attribute(coloured):
+    view = View(21, toward=11)
+    images, names = walks(coloured, view, [])
+    assert names == ["7 red becomes 3 blue", "digit: 0 … 9", "colour: red … blue"]
+    rows = images.unflatten(0, (3, -1))
+    z, _ = view.inputs(coloured.config)
+    assert torch.equal(rows[2, [0, 4, 8]], generate(coloured, [21, 22, 23], z=z.expand(3, -1)))
+    assert torch.equal(rows[1, [0, 8]], generate(coloured, [0, 27], z=z.expand(2, -1)))
+    with Image.open(io.BytesIO(explore(coloured).strip())) as picture:
+        assert picture.width > 400
 
 
 class OneAtATime(nn.Module):

@@ -22,6 +22,8 @@ def check_median_rule(answer: Rule) -> str:
     values = [_decision(call(answer, *case)) for case in cases]
     if values == [_worse_than_median(*case) for case in cases]:
         return "Half of all trials end at the first look, and more the better those are that came before."
+    if len(set(values)) == 1:
+        raise Wrong("The answer is always the same: compare the trial with the others.")
     mistakes: dict[str, Judge] = {
         "The other way round: True means to give up, where the trial is *worse*.": lambda s, f: (
             not _worse_than_median(s, f)
@@ -45,15 +47,14 @@ def check_median_rule(answer: Rule) -> str:
     for hint, mistake in mistakes.items():
         if values == [mistake(*case) for case in cases]:
             raise Wrong(hint)
-    if len(set(values)) == 1:
-        raise Wrong("The answer is always the same: compare the trial with the others.")
     raise Wrong("at = max(so_far); give up where so_far[at] is above the median of curve[at] over the finished ones.")
 
 
 def _moments(seed: int) -> list[tuple[Curve, list[Curve]]]:
     """A trial at each of its looks, beside an odd number of finished ones."""
     curve, *others = made_curves(seed, trials=8 + 2 * (seed % 3))
-    wild = {percent: 60.0 * value for percent, value in others[0].items()}  # one that went very wrong
+    wrong = 60.0 if seed % 2 else 1.0
+    wild = {percent: wrong * value for percent, value in others[0].items()}  # one that went very wrong, half the time
     looks = [at for at in curve if at < 100]
     return [({p: v for p, v in curve.items() if p <= at}, [*others[1:], wild]) for at in looks]
 

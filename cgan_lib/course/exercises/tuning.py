@@ -172,7 +172,10 @@ def _remaining(trials: Sequence[tuple[str, bool]], asked: int) -> int:
 @check("05", "build", difficulty=2, minutes=10)
 def check_winners_luck(answer: Callable[[Tensor], Tensor]) -> str:
     """By how much a winner chosen by its first seed is worse with its other seeds, from scores (settings, seeds)."""
-    cases = [(torch.rand(settings, seeds).double() * 50 + 10,) for settings, seeds in ((6, 4), (12, 3), (5, 6), (9, 2))]
+    cases = [
+        (torch.rand(settings, seeds).double() * 50 + 10,)
+        for settings, seeds in ((6, 4), (12, 3), (5, 6), (9, 2), (30, 8), (40, 3))
+    ]
     mistakes: dict[str, Formula] = {
         "The sign: how much *worse* it is with the others, their mean minus the first.": lambda x: -_luck(x),
         "The *lowest* score wins: argmin.": lambda x: _luck_of(x, x[:, 0].argmax()),

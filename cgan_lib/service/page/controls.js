@@ -1,7 +1,9 @@
 // The controls of what is drawn: they change the state, and show it.
+import { chooser, list } from "./chooser.js";
+import { partsOf, split, withPart } from "./classes.js";
 import { byId, make } from "./dom.js";
 import { MAX_SEED, OFF } from "./state.js";
-import { areDigits, areStrokes, directionName, percent, signed } from "./words.js";
+import { directionName, percent, signed } from "./words.js";
 
 const PERCENTAGES = "Percent: how much of all that the noise changes, behind the first layer, lies that way.";
 const SEEDS = 1e4; // to draw one from: few enough to tell a friend
@@ -28,7 +30,7 @@ const setIdle = (id, idle) => byId(id).setAttribute("aria-disabled", idle);
 
 /** The controls of `state`: `{ build(settings), show(view), choose, another, layOut }`. */
 export function controls(state) {
-  let settings = null;
+  let settings = null, parts = [], choosers = [], goals = []; // a chooser for each part of a class; lists, of the other
 
   function slider(id, part) {
     const input = byId(id), take = (value) => state.change(part(value), id);
@@ -59,32 +61,41 @@ export function controls(state) {
     slider(id, (value) => ({ moves: replaced(state.view.moves, k, value) }));
   }
 
+  /** With several parts, each below its name. */
+  const named = (part, ...elements) => (
+    parts.length > 1 ? [make("p", { className: "part-name", textContent: part.name, dir: "auto" }), ...elements] : elements);
+
+  function buildClasses() {
+    parts = partsOf(settings);
+    choosers = parts.map((part, k) => (
+      chooser(part, { id: k ? `class-${k}` : "digits" }, (n) => choose(withPart(parts, state.view.value, k, n)))));
+    goals = parts.map((part, k) => list(part, { id: k ? `toward-${k}` : "toward", ...(k && { "aria-label": part.name }) },
+      (n) => state.change({ toward: withPart(parts, state.view.toward, k, n) })));
+    byId("classes-title").textContent = parts.length > 1 ? "Class" : parts[0].name;
+    byId("classes").replaceChildren(...choosers.flatMap(({ element }, k) => named(parts[k], element)));
+    byId("goals").replaceChildren(...goals);
+    byId("goals").parentElement.classList.toggle("words", settings.class_names.some((name) => [...name].length > 3));
+  }
+
   function build(newSettings) {
     settings = newSettings;
-    const names = settings.class_names;
-    byId("classes-title").textContent = areDigits(settings) ? "Digit" : "Class";
-    byId("digits").classList.toggle("words", !areStrokes(settings));
-    byId("digits").replaceChildren(...names.map((textContent, i) => {
-      const button = make("button", { type: "button", textContent });
-      button.addEventListener("click", () => choose(i));
-      return button;
-    }));
-    byId("toward").replaceChildren(...names.map((name, i) => new Option(name, i)));
+    buildClasses();
     byId("directions").replaceChildren();
     settings.directions.forEach((_, k) => addDirection(k));
     const hint = make("p", { className: "hint", textContent: PERCENTAGES });
     if (settings.directions.length) byId("directions").append(hint);
-    byId("mixing").hidden = !settings.mixes || names.length < 2;
+    byId("mixing").hidden = !settings.mixes || settings.class_names.length < 2;
     byId("grid-size").max = settings.max_grid;
   }
 
   function show(view) {
-    [...byId("digits").children].forEach((button, i) => button.setAttribute("aria-pressed", i === view.value));
+    const numbers = split(parts, view.value), toward = split(parts, view.toward);
+    choosers.forEach((one, k) => one.show(numbers[k]));
+    goals.forEach((one, k) => { one.value = toward[k]; });
+    if (parts.length === 1) [...goals[0].options].forEach((option, i) => { option.disabled = i === view.value; });
     byId("single").setAttribute("aria-pressed", !view.grid);
     byId("grid").setAttribute("aria-pressed", view.grid);
     byId("size-slider").hidden = !view.grid;
-    byId("toward").value = view.toward;
-    [...byId("toward").options].forEach((option, i) => { option.disabled = i === view.value; });
     showSlider("grid-size", view.gridSize, `${view.gridSize} × ${view.gridSize}`);
     showSlider("share", view.share, percent(view.share));
     showSlider("truncation", view.truncation ?? OFF, view.truncation === null ? "off" : view.truncation.toFixed(2));
@@ -98,7 +109,6 @@ export function controls(state) {
   slider("share", (share) => ({ share }));
   slider("truncation", (value) => ({ truncation: value >= OFF ? null : value }));
   slider("grid-size", (gridSize) => ({ gridSize }));
-  byId("toward").addEventListener("change", ({ target }) => state.change({ toward: Number(target.value) }));
   byId("another").addEventListener("click", () => { byId("seed").blur(); another(); });
   byId("another-hand").addEventListener("click", another);
   byId("single").addEventListener("click", () => layOut(false));

@@ -1,14 +1,15 @@
 // What draws: `openEngine(settings, onProgress)` gives `{ about, draw(view) }`, by the service or here in the browser.
 //
 // studio.json, of the service and of the demo site: { models: [settings, …] }; the service has one model, and says
-// where its `docs` are. `settings` are those of one model: name, class_names, image_size, channels, latent_dim,
-// directions, reach, max_grid, mixes, and `real` where there is a sheet of real images; in the browser also its
+// where its `docs` are. `settings` are those of one model: name, class_names, attributes (name and values of each, none
+// where a class is one thing; the last counts fastest), image_size, channels, latent_dim, directions, reach, max_grid, mixes, and where there is a sheet of `real` images, `real_classes` of its rows; in the browser also its
 // `network` (cgan_lib/publish/compact.py), the `vector` of each direction, and `weights`: name and length of the file.
 // `onProgress(fraction)` is called with 0 to 1 while that loads.
 // `draw({ value, toward, share, moves, seed, index, truncation, grid, gridSize })` gives `{ tiles, side, columns }`:
 // each tile is three planes (red, green, blue) of side × side greys, row by row. `index` says which latent of the seed
 // is drawn, with a grid which is its first. Draws may be asked for at once. What goes wrong in either is a `Trouble`,
 // after which both may be called once more.
+import { areStrokes } from "./classes.js";
 import { normals, truncated } from "./latents.js";
 
 const PATIENCE = 20000; // ms that an answer, or the next piece of one, may take
@@ -26,10 +27,12 @@ export class Trouble extends Error {
   }
 }
 
+const isNew = (settings) => (areStrokes(settings) ? "nobody ever wrote it" : "no such picture was there before");
+
 function serverEngine(settings) {
   const side = settings.image_size;
   return {
-    about: "draws what you ask for: nobody ever wrote it.",
+    about: `draws what you ask for: ${isNew(settings)}.`,
     async draw(view) {
       const columns = view.grid ? view.gridSize : 1;
       const wanted = {
@@ -97,7 +100,7 @@ async function browserEngine(settings, onProgress) {
   const draw = crew(settings.network, await download(weights.file, weights.length, onProgress));
   keepForOffline(weights.file);
   return {
-    about: "draws in your browser: nobody ever wrote it, and nothing leaves this page.",
+    about: `draws in your browser: ${isNew(settings)}, and nothing leaves this page.`,
     async draw(view) {
       const columns = view.grid ? view.gridSize : 1, classWeights = blend(view, settings.class_names.length);
       const images = await Promise.all(latents(view, settings, columns ** 2).map((z) => draw(z, classWeights)));

@@ -1,5 +1,6 @@
 // Real or drawn? One image after the other: a person wrote it, or the generator drew it. The score is remembered.
 import { announce, byId, remember, remembered } from "./dom.js";
+import { areStrokes } from "./classes.js";
 import { Trouble } from "./engine.js";
 import { paint } from "./picture.js";
 import { MAX_SEED } from "./state.js";
@@ -43,7 +44,12 @@ export function quiz({ settingsOf, engineOf, look }) {
     byId("reset-score").hidden = !of;
   }
 
-  const written = async (value) => cut(await load(sheets, settings), settings, value, below(EACH));
+  /** What is said of real images: of photographs, other words than of what was written. */
+  const real = () => (areStrokes(settings)
+    ? { question: "Did a person write this,", answer: "A person wrote it" } : { question: "Is this real,", answer: "It is real" });
+
+  const written = async (value) => (
+    cut(await load(sheets, settings), settings, settings.real_classes.indexOf(value), below(EACH)));
 
   async function drawn(value) {
     const plain = { share: 0, moves: view.moves.map(() => 0), truncation: null, index: 0, grid: false };
@@ -51,13 +57,14 @@ export function quiz({ settingsOf, engineOf, look }) {
   }
 
   async function ask() {
-    const mine = ++turn, value = below(settings.class_names.length), real = Math.random() < 0.5;
+    const mine = ++turn, value = settings.real_classes[below(settings.real_classes.length)];
+    const isReal = Math.random() < 0.5;
     byId("guess-part").dataset.state = "drawing";
     byId("verdict").textContent = "";
     try {
-      const picture = await patiently(() => (real ? written(value) : drawn(value)), () => mine === turn);
+      const picture = await patiently(() => (isReal ? written(value) : drawn(value)), () => mine === turn);
       if (mine !== turn) return;
-      asked = { value, real };
+      asked = { value, real: isReal };
       paint(byId("quiz-picture"), picture, look(), LARGE);
       const said = subject(settings, { ...view, value, share: 0, grid: false });
       byId("quiz-picture").setAttribute("aria-label", `The image in question: ${said}`);
@@ -68,11 +75,11 @@ export function quiz({ settingsOf, engineOf, look }) {
     }
   }
 
-  function answer(real) {
+  function answer(said) {
     if (byId("guess-part").dataset.state !== "ready") return;
-    const right = real === asked.real, { right: before, of } = score();
+    const right = said === asked.real, { right: before, of } = score();
     remember(key(), { right: before + right, of: of + 1 });
-    const truth = asked.real ? "a person wrote it" : "the generator drew it";
+    const truth = asked.real ? real().answer.replace(/^./, (first) => first.toLowerCase()) : "the generator drew it";
     byId("verdict").textContent = `${right ? "Right" : "No"}: ${truth}.`;
     announce(`${byId("verdict").textContent} ${score().right} of ${score().of} right.`);
     tellScore();
@@ -83,6 +90,8 @@ export function quiz({ settingsOf, engineOf, look }) {
 
   function begin() {
     tellScore();
+    byId("question").textContent = `${real().question} or did the generator draw it?`;
+    byId("say-real").textContent = real().answer;
     answers.hidden = false;
     next.hidden = true;
     ask();

@@ -19,7 +19,10 @@ function firstView(models, model = 0) {
 /** The same view for another generator, as far as that has what was set. */
 export function ofModel(models, model, view) {
   const first = firstView(models, model), { class_names: names, max_grid: most, mixes } = models[model];
-  const known = (value, otherwise) => (value < names.length ? value : otherwise);
+  const known = (value, otherwise) => { // the class of the same name, or else of the same number
+    const same = names.indexOf(models[view.model].class_names[value]);
+    return same >= 0 ? same : value < names.length ? value : otherwise;
+  };
   return {
     ...first, seed: view.seed, index: view.index, grid: view.grid, gridSize: Math.min(view.gridSize, most),
     truncation: view.truncation, value: known(view.value, first.value), toward: known(view.toward, first.toward),

@@ -1,5 +1,6 @@
 // The page: reads studio.json; its parts draw, write and ask what is real, by the engine of the chosen generator.
 import { address } from "./address.js";
+import { areDigits, areStrokes, ofKey } from "./classes.js";
 import { controls } from "./controls.js";
 import { announce, byId } from "./dom.js";
 import { drawing } from "./drawing.js";
@@ -15,7 +16,7 @@ import { quiz } from "./quiz.js";
 import { fromQuery, MAX_INDEX, ofModel, State, toQuery } from "./state.js";
 import { tell } from "./status.js";
 import { tiles } from "./tiles.js";
-import { areDigits, areStrokes, details, fileName, subject } from "./words.js";
+import { details, fileName, subject } from "./words.js";
 
 function start({ models, docs }) {
   const canvas = byId("picture"), main = byId("studio"), settingsOf = (view) => models[view.model];
@@ -106,8 +107,11 @@ function start({ models, docs }) {
   const quizzer = quiz({ settingsOf, engineOf, look });
   gifSaver({ settingsOf, state, engineOf, look });
 
-  const choose = (digit) => { if (digit < built.class_names.length) surface.choose(digit); };
-  const digitKeys = Object.fromEntries(Array.from({ length: 10 }, (_, digit) => [digit, () => choose(digit)]));
+  function choose(digit) {
+    const label = ofKey(built, state.view.value, digit);
+    if (label !== null) surface.choose(label);
+  }
+  const digitKeys = Object.fromEntries([..."0123456789"].map((digit) => [digit, () => choose(digit)]));
   const single = { ...digitKeys, n: surface.another, g: () => surface.layOut(!state.view.grid), p: showPixels };
   keys(single, state, () => part === "draw");
 

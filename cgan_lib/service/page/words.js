@@ -1,15 +1,15 @@
 // What is drawn, in words: for captions, for what a screen reader says, and for the names of files.
 
+import { nameOf } from "./classes.js";
+
+const isRightToLeft = (name) => /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/.test(name);
+/** A name that does not turn round what stands beside it. */
+const apart = (name) => (isRightToLeft(name) ? `\u2068${name}\u2069` : name);
 const article = (name) => (/^(8|[aeiou])/i.test(name) ? "an" : "a");
+const takesArticle = (name) => name.length === 1 || /^[a-z]/i.test(name); // no other could be read aloud
 const capital = (name) => name[0].toUpperCase() + name.slice(1);
 export const signed = (move) => (move > 0 ? "+" : "") + move.toFixed(1).replace("-", "−");
 export const percent = (share) => `${Math.round(100 * share)}%`;
-
-/** Whether images are of single signs, drawn with a pen. */
-export const areStrokes = ({ class_names: names }) => names.every((name) => name.length === 1);
-
-/** Whether classes are the ten digits, so that a number can be written with them. */
-export const areDigits = ({ class_names: names }) => names.join() === "0,1,2,3,4,5,6,7,8,9";
 
 /** The name of a direction, for its slider. */
 export const directionName = (settings, k) => capital(settings.directions[k].name);
@@ -17,12 +17,16 @@ export const directionName = (settings, k) => capital(settings.directions[k].nam
 const towards = (view) => view.share > 0 && view.toward !== view.value;
 
 /** "an 8, 5% of the way to a 3", "16 different 8s". */
-export function subject({ class_names: names }, view) {
-  const { value, toward, share, grid, gridSize } = view, name = names[value], short = name.length === 1;
-  const goal = `${article(names[toward])} ${names[toward]}`;
+export function subject(settings, view) {
+  const { value, toward, share, grid, gridSize } = view, name = apart(nameOf(settings, value)), short = name.length === 1;
+  const called = (label) => {
+    const name = nameOf(settings, label), plain = !settings.attributes.length && takesArticle(name);
+    return `${plain ? `${article(name)} ` : ""}${apart(name)}`;
+  };
+  const goal = called(toward);
   const way = towards(view) ? `, ${Math.round(100 * share)}% of the way to ${goal}` : "";
   if (grid && gridSize > 1) return `${gridSize ** 2} ${short ? `different ${name}s` : `× ${name}`}${way}`;
-  return `${article(name)} ${name}${way}`;
+  return `${called(value)}${way}`;
 }
 
 /** All that was set, besides the subject: moved sliders, truncation, seed, number of the latent, generator. */

@@ -12,7 +12,7 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from cgan_lib import train
 from cgan_lib.losses import LOSSES
-from cgan_lib.runs.board import DESCRIPTIONS, HPARAMS_SHOWN, layout, tag_of
+from cgan_lib.runs.tensorboard_layout import DESCRIPTIONS, HPARAMS_SHOWN, layout, tag_of
 
 
 def reader(folder):
