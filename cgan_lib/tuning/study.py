@@ -21,7 +21,8 @@ from cgan_lib.data import check_batch_size, load_data
 from cgan_lib.errors import UserError, shown, unknown
 from cgan_lib.paths import check_name, home
 from cgan_lib.recipes import LENGTH_FIELDS, Recipe, check_profile, current_profile, get_recipe
-from cgan_lib.runs import Run, train
+from cgan_lib.runs import Run, open_run, train
+from cgan_lib.runs.run import run_folder
 from cgan_lib.training import Diverged, pick_device
 from cgan_lib.tuning.pruning import MEASURED, STARTUP, Pruner, make_pruner
 from cgan_lib.tuning.space import PUBLISHED, Space, holds, in_words, read_space, suggest
@@ -76,6 +77,12 @@ def ranking(study: optuna.Study) -> list[FrozenTrial]:
     """The trials that were not given up, the best first; equal ones in their order."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return sorted(complete, key=lambda trial: (trial.value, trial.number))
+
+
+def run_of(study: optuna.Study, trial: FrozenTrial) -> Run:
+    """The run of a trial, of those on this machine."""
+    task = study.user_attrs["task"]
+    return open_run(run_folder(task["dataset"], task["name"], trial.user_attrs["run"]))
 
 
 def settings_in_words(settings: Mapping[str, Any]) -> str:
