@@ -53,9 +53,9 @@ def draw_parallel(axes: Any, study: optuna.Study, title: str = "", value: str = 
         if trial.state == TrialState.COMPLETE:
             places.append(span.place(trial.value or 0.0))
         axes.plot(range(len(places)), places, **_look(trial, best))
-    for x, scale in enumerate([*scales, span]):
+    for x, ticks in enumerate([*(scale.ticks() for scale in scales), span.ticks()]):
         axes.axvline(x, color=INK, linewidth=0.8, zorder=0)
-        for place, text in scale.ticks():
+        for place, text in ticks:
             paper = dict(facecolor="white", edgecolor="none", alpha=0.75, pad=0.5)
             axes.annotate(text, (x, place), (5, 0), textcoords="offset points", va="center", fontsize=SMALL, bbox=paper)
     axes.set_xticks(range(len(scales) + 1), [*(scale.name for scale in scales), value])

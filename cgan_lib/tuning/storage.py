@@ -44,7 +44,7 @@ def _cut_torn_line(path: Path) -> None:
 
 
 def _database(url: str) -> RDBStorage:
-    address = _address(url)
+    address = check_address(url)
     for more in range(TRIES - 1, -1, -1):
         try:
             return RDBStorage(
@@ -66,11 +66,11 @@ def _database(url: str) -> RDBStorage:
     raise AssertionError("unreachable")
 
 
-def _address(url: str) -> sqlalchemy.URL:
-    """`url` with a driver of ours; its `repr` hides the password."""
+def check_address(url: str) -> sqlalchemy.URL:
+    """`url` with a driver of ours; its `repr` hides the password. `UserError` for what is no address, and SQLite."""
     try:
         address = sqlalchemy.make_url(url)
-    except sqlalchemy.exc.ArgumentError as error:
+    except (sqlalchemy.exc.ArgumentError, ValueError) as error:
         raise UserError(
             f"storage {shown(url)} is no address of a database: write postgresql://user@host/database."
         ) from error

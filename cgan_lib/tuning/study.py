@@ -26,7 +26,7 @@ from cgan_lib.runs.run import run_folder
 from cgan_lib.training import Diverged, pick_device
 from cgan_lib.tuning.pruning import MEASURED, STARTUP, Pruner, make_pruner
 from cgan_lib.tuning.space import PUBLISHED, Space, holds, in_words, read_space, suggest
-from cgan_lib.tuning.storage import open_storage
+from cgan_lib.tuning.storage import check_address, open_storage
 from cgan_lib.tuning.workers import again, at_work, finished, quietly, running, take_over
 from cgan_lib.weights import facts
 
@@ -62,10 +62,12 @@ def tune(
 
     Raises `UserError` for bad input before any trial.
     """
-    task = _task(recipe, space, objective, study, profile, device, changes)
     if not isinstance(trials, int) or not 1 <= trials <= MOST_TRIALS:
         raise UserError(f"trials {shown(trials)} must be a whole number from 1 to {MOST_TRIALS:,}.")
     made = make_pruner(pruner)
+    if storage is not None:
+        check_address(storage)
+    task = _task(recipe, space, objective, study, profile, device, changes)
     with quietly():
         search = _Search(task, _open(task, storage, made), alone=storage is None)
         with at_work(task.folder / "workers") as worker:
@@ -183,6 +185,7 @@ class _Search:
 
     def run(self, trials: int, worker: str) -> None:
         """Train trials until so many are finished, here or elsewhere."""
+        told = False
         while finished(self.study) < trials:
             with self.gate:
                 take_over(self.study, self.task.folder / "workers", alone=self.alone)
@@ -190,7 +193,10 @@ class _Search:
                     self._one_more(worker)
                     self._say(trials)
                     continue
-            sleep(POLL)  # the others are at the last ones; should they be killed, these are taken over
+            if not told:
+                print(f"Other processes are at the last {running(self.study)} of {trials} trials: waiting.", flush=True)
+                told = True
+            sleep(POLL)  # should they be killed, these trials are taken over
 
     def _one_more(self, worker: str) -> None:
         if not self.study.get_trials(deepcopy=False):

@@ -29,11 +29,11 @@ def at_work(folder: Path) -> Iterator[str]:
     path.unlink(missing_ok=True)  # only after a proper end: of a killed process it stays, and can be had
 
 
-def is_dead(folder: Path, name: str) -> bool:
-    """Whether a process that worked here was killed. Of one on another machine nothing is known here."""
+def is_dead(folder: Path, name: str) -> bool | None:
+    """Whether a process that worked here was killed; None where it has left no lock, as one on another machine."""
     path = folder / f"{name}.lock"
     if not path.exists():
-        return False
+        return None
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -51,13 +51,13 @@ def again(study: optuna.Study, trial: FrozenTrial) -> None:
 def take_over(study: optuna.Study, folder: Path, alone: bool) -> None:
     """Fail the trials whose processes were killed, and queue each once more; only for who holds the gate of the study.
 
-    With `alone` no other machine works on it, so that a trial that is nobody's is one of a killed process, too. A trial
-    of a process on another machine is failed by Optuna when its heartbeat has been missing for a while.
+    With `alone` no other machine works on it, so that a trial without a lock is one of a killed process, too. That of a
+    process on another machine is failed by Optuna when its heartbeat has been missing for a while.
     """
     fail_stale_trials(study)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        worker = trial.user_attrs.get("worker")
-        if is_dead(folder, worker) if worker else alone:
+        dead = is_dead(folder, trial.user_attrs.get("worker", "nobody"))
+        if dead or (dead is None and alone):
             with suppress(UpdateFinishedTrialError):  # another machine was quicker
                 again(study, study.tell(trial.number, state=TrialState.FAIL))
 

@@ -105,11 +105,11 @@ def _check_range(name: str, wanted: Any, low: float, high: float, log: bool) -> 
 def _range(wanted: Any) -> tuple[float, float, bool] | None:
     """Low, high and whether logarithmic, of text or of a distribution of Optuna; None when it is no range."""
     if isinstance(wanted, str):
-        low, *more = wanted.split(":")
+        first, *more = wanted.split(":")
         if len(more) not in (1, 2) or more[1:] not in ([], ["log"]):
             return None
         try:
-            return float(low), float(more[0]), len(more) == 2
+            return float(first), float(more[0]), len(more) == 2
         except ValueError:
             return None
     low, high = (getattr(wanted, end, None) for end in ("low", "high"))
