@@ -1,4 +1,4 @@
-"""60,000 colour pictures of 64×64, three times what MNIST takes at that size: how long until they train, and how much memory.
+"""60,000 colour pictures of 64×64: how long until they train, and how much memory that takes.
 
     python benchmarks/large_data.py [npy npz folder] [--count 60000] [--size 64]
 

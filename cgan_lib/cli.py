@@ -22,13 +22,13 @@ COMMANDS = {
     "train": "Train a recipe, or go on with its run.",
     "tune": "Search for settings of a recipe, in many short trials.",
     "recipes": "The recipes, as a table.",
-    "info": "Both networks of a recipe, layer by layer.",
+    "info": "Both networks of a recipe; what a generator draws, by name.",
     "generate": "Make one image for each label asked for.",
     "evaluate": "Measure a generator against the real test images.",
     "diagnose": "What is wrong with a run, told from its log.",
     "export": "Write a folder to publish, or one ONNX file.",
     "serve": "A page, and an HTTP service, that make images.",
-    "grade": "Run the exercises of notebooks that were handed in.",
+    "grade": "Grade what was handed in: notebooks, or published folders.",
 }
 HELP = """\
 usage: {program} [-h] [--version] COMMAND ...

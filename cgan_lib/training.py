@@ -59,13 +59,17 @@ class Trainer:
     optimisers and the step number are the whole state, and a resumed run cannot differ from an uninterrupted one.
     """
 
-    def __init__(self, recipe: Recipe, data: ImageData, device: str = "auto"):
+    def __init__(
+        self, recipe: Recipe, data: ImageData, device: str = "auto", start: ConditionalGenerator | None = None
+    ):
+        """The generator is a copy of `start`, which goes on from what it has learned; default: the recipe's, anew."""
         self.recipe = recipe
         self.device = pick_device(device)
         self.precision = pick_precision(recipe.precision, self.device)
         self.data = data.to(self.device) if fits(data, self.device) else data
         self.step = 0
-        generator, discriminator = recipe.build(data.num_classes, data.channels, data.attribute_sizes)
+        new, discriminator = recipe.build(data.num_classes, data.channels, data.attribute_sizes)
+        generator = copy.deepcopy(start).requires_grad_() if start else new
         generator.draws(data.name, data.class_names, data.attributes)
         self.classes = data.labels.unique().to(self.device)  # of which there are images: a red 7 may be kept back
         self.generator = generator.to(self.device).to(memory_format=_best_memory_format(generator))

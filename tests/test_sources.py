@@ -1,5 +1,6 @@
 """People's own pictures: folders, tables and the sets of torchvision, in every real format, read by name or path."""
 
+import bz2
 import csv
 import json
 import os
@@ -15,8 +16,8 @@ import pytest
 import torch
 from PIL import Image
 
-from cgan_lib import UserError, load_data
-from cgan_lib.data import ImageData, add_data, dataset_names
+from cgan_lib import UserError, evaluate, generate, load_data, open_run, train
+from cgan_lib.data import ImageData, add_data, dataset_names, is_local
 from cgan_lib.data.collection import Item, divide
 from cgan_lib.data.folder import open_folder
 from cgan_lib.data.pictures import squared
@@ -510,17 +511,55 @@ def write_svhn(root, count=20):
         savemat(root / f"{part}_32x32.mat", {"X": pixels, "y": np.arange(count)[:, None] % 10 + 1})
 
 
-def write_emnist(root, count=52):
-    """The letters of EMNIST: labels from 1 on, each picture lying on its side."""
+def write_emnist(root, variant="letters", classes=26, first=1):
+    """A set of EMNIST, two pictures a class, each lying on its side; labels of the letters are counted from 1."""
+    count = 2 * classes
     folder = root / "EMNIST" / "raw"
     folder.mkdir(parents=True)
     for part in ("train", "test"):
         pixels = np.zeros((count, 28, 28), np.uint8)
         pixels[:, :, 0] = 255  # as stored: a line down on the left; upright: a line across the top
-        labels = np.arange(count, dtype=np.uint8) % 26 + 1
+        labels = (np.arange(count) % classes + first).astype(np.uint8)
         for what, array in (("images-idx3", pixels), ("labels-idx1", labels)):
             head = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
-            (folder / f"emnist-letters-{part}-{what}-ubyte").write_bytes(head + array.tobytes())
+            (folder / f"emnist-{variant}-{part}-{what}-ubyte").write_bytes(head + array.tobytes())
+
+
+def write_cifar100(root, count=200):
+    """CIFAR-100: one pickled dictionary a part, and the names of its fine classes."""
+    folder = root / "cifar-100-python"
+    folder.mkdir(parents=True)
+    for part in ("train", "test"):
+        pixels = np.zeros((count, 3, 32, 32), np.uint8)
+        pixels[:, 1, :16] = 200  # green above
+        labels = [row % 100 for row in range(count)]
+        content = {"data": pixels.reshape(count, -1), "fine_labels": labels, "coarse_labels": [0] * count}
+        (folder / part).write_bytes(pickle.dumps(content))
+    (folder / "meta").write_bytes(pickle.dumps({"fine_label_names": [f"fine {number}" for number in range(100)]}))
+
+
+def write_stl10(root, count=20):
+    """STL-10: bytes column by column, labels from 1 on, names of classes line by line."""
+    folder = root / "stl10_binary"
+    folder.mkdir(parents=True)
+    for part in ("train", "test"):
+        pixels = np.zeros((count, 3, 96, 96), np.uint8)
+        pixels[:, 0, :48] = 200  # red: the first 48 columns, that is on the left
+        (folder / f"{part}_X.bin").write_bytes(pixels.tobytes())
+        (folder / f"{part}_y.bin").write_bytes(bytes(row % 10 + 1 for row in range(count)))
+    names = ["airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"]
+    (folder / "class_names.txt").write_text("\n".join(names), "utf-8")
+    (folder / "fold_indices.txt").write_text("0", "utf-8")
+
+
+def write_usps(root, count=20):
+    """USPS: a line of text a picture, its label from 1 on and each pixel from −1 to 1, in bzip2."""
+    root.mkdir(parents=True)
+    pixels = [1.0] * 16 + [-1.0] * 240  # white above
+    values = " ".join(f"{place}:{value}" for place, value in enumerate(pixels, 1))
+    text = "".join(f"{row % 10 + 1} {values}\n" for row in range(count))
+    for name in ("usps.bz2", "usps.t.bz2"):
+        (root / name).write_bytes(bz2.compress(text.encode()))
 
 
 @pytest.fixture
@@ -528,12 +567,12 @@ def unchecked(monkeypatch):
     """Small files in place of those whose sums torchvision knows."""
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
     monkeypatch.setattr("torchvision.datasets.svhn.check_integrity", lambda *_: True)
+    monkeypatch.setattr("torchvision.datasets.stl10.check_integrity", lambda *_: True)
 
 
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", ["cifar10", "CIFAR-10", "cifar_10"])
-def test_cifar_by_its_name(home, monkeypatch, name):
-    monkeypatch.delenv("CGAN_DATA", raising=False)
+def test_cifar_by_its_name(home, name):
     write_cifar(home / "data")
     data, test = (load_data(name, train=train, image_size=32) for train in (True, False))
     assert (data.name, len(data), len(test)) == ("cifar10", 100, 20)
@@ -552,8 +591,7 @@ def test_house_numbers_by_their_name(home, monkeypatch):
     assert mean_colour(data.images[0]) == (0, 0, 100)
 
 
-def test_letters_stand_upright_and_are_counted_from_0(home, monkeypatch):
-    monkeypatch.delenv("CGAN_DATA", raising=False)
+def test_letters_stand_upright_and_are_counted_from_0(home):
     write_emnist(home / "data")
     data = load_data("emnist/letters")
     assert (data.name, data.class_names) == ("emnist_letters", tuple("abcdefghijklmnopqrstuvwxyz"))
@@ -563,13 +601,63 @@ def test_letters_stand_upright_and_are_counted_from_0(home, monkeypatch):
     assert load_data("emnist_letters") == data
 
 
+def test_letters_and_digits_of_emnist_have_their_names(home):
+    write_emnist(home / "data", "balanced", 47, first=0)
+    data = load_data("emnist/balanced")
+    assert "".join(data.class_names) == "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"
+    assert data.labels.bincount().tolist() == [2] * 47
+    assert data.images[0, 0, 0].float().mean() == 255
+    assert is_local("emnist/balanced")
+    assert not is_local("emnist/letters")
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_the_hundred_classes_of_cifar(home):
+    write_cifar100(home / "data")
+    data = load_data("cifar100", image_size=32)
+    assert data.class_names == tuple(f"fine {number}" for number in range(100))
+    assert data.labels.bincount().tolist() == [2] * 100
+    assert data.images[0, 1, :, 0].tolist() == [200] * 16 + [0] * 16
+    assert not data.images[:, [0, 2]].any()
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_pictures_that_are_stored_by_columns_stand_upright(home):
+    write_stl10(home / "data")
+    data, test = (load_data("stl10", train=train, image_size=96) for train in (True, False))
+    assert (len(data), len(test), data.class_names[7]) == (20, 20, "monkey")
+    assert data.labels.bincount().tolist() == [2] * 10
+    assert data.images[0, 0, 0].tolist() == [200] * 48 + [0] * 48
+    assert not data.images[:, 1:].any()
+
+
+def test_zip_codes_by_their_name(home):
+    write_usps(home / "data" / "USPS")
+    data = load_data("usps", image_size=16)
+    assert (data.channels, data.class_names) == (1, tuple("0123456789"))
+    assert data.labels.bincount().tolist() == [2] * 10
+    assert data.images[0, 0, :, 5].tolist() == [255] + [0] * 15
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.filterwarnings("ignore:FID of", "ignore:cifar10 has only")
+def test_cifar_trains_and_is_measured(home, monkeypatch):
+    monkeypatch.setattr("cgan_lib.evaluation.classifier.LEAST_STEPS", 5)
+    write_cifar(home / "data")
+    small = dict(batch_size=16, base_channels=8, base_channels_d=8, device="cpu", steps=2)
+    run = train("relativistic", dataset="cifar10", image_size=32, profile="ci", **small)
+    assert generate(run.generator, [0, 9]).shape == (2, 3, 32, 32)
+    scores = evaluate(run.generator, count=100)
+    assert (scores.dataset, len(scores.as_requested_by_class)) == ("cifar10", 10)
+    assert open_run(run.folder).generator.class_names[0] == "airplane"
+
+
 def test_emnist_asks_which_of_its_sets_is_meant():
     with pytest.raises(UserError, match="emnist/balanced"):
         load_data("emnist")
 
 
-def test_a_set_that_cannot_be_downloaded_says_where_it_is_looked_for(home, monkeypatch):
-    monkeypatch.delenv("CGAN_DATA", raising=False)
+def test_a_set_that_cannot_be_downloaded_says_where_it_is_looked_for(monkeypatch):
     monkeypatch.setattr("torchvision.datasets.usps.download_url", _offline, raising=False)
     monkeypatch.setattr("torchvision.datasets.utils.urlretrieve", _offline, raising=False)
     monkeypatch.setattr("urllib.request.urlopen", _offline)
@@ -592,8 +680,6 @@ def test_names_near_to_one_are_suggested(name, near):
 
 @pytest.mark.filterwarnings("ignore:FID of", "ignore:my_fruit has only")
 def test_a_folder_trains_and_is_measured_under_its_own_names(fruit, monkeypatch):
-    from cgan_lib import evaluate, open_run, train
-
     monkeypatch.setattr("cgan_lib.evaluation.classifier.LEAST_STEPS", 30)
     small = dict(image_size=16, steps=3, batch_size=4, base_channels=8, base_channels_d=8, device="cpu")
     run = train("relativistic", dataset=str(fruit), score="losses", **small)

@@ -59,8 +59,13 @@ def command(
         grade_one = partial(grade, everything=everything, seconds=seconds or (PATIENCE_ALL if everything else PATIENCE))
         return _grade(found.notebooks, found.empty, grade_one, as_csv, csv)
     _refuse("published folders", all=everything or None, seconds=seconds)
-    certify_one = partial(certify, dataset=dataset, seed=check_seed(fresh_seed() if seed is None else seed))
-    return _grade(found.folders, found.empty, certify_one, certificates_as_csv, csv)
+    seed = check_seed(fresh_seed() if seed is None else seed)  # the same for all
+    return _grade(found.folders, found.empty, partial(_certify, dataset, seed), certificates_as_csv, csv)
+
+
+def _certify(dataset: str | None, seed: int, folder: Path) -> Certificate:
+    print(f"measuring {printable(str(folder))}, a minute or two …", file=sys.stderr, flush=True)
+    return certify(folder, dataset, seed)
 
 
 def _refuse(kind: str, **options: object) -> None:

@@ -77,7 +77,7 @@ class Certificate:
             return "none: these are not the pictures that it learned from"
         for verdict, overall in (("fails", "not passed"), ("undecided", "not decided")):
             if names := [each.name.strip(" ↑↓") for each in self.criteria if each.verdict == verdict]:
-                return f"{overall}: {', '.join(names)}"
+                return f"{overall}: {'; '.join(names)}"
         return "passed"
 
     def rows(self) -> Iterator[tuple[str | int, ...]]:
@@ -94,7 +94,7 @@ class Certificate:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         notes = [_wrapped(f"- {note}", 2) for note in self.notes]
-        head = ["What these scores cannot say:"] if notes else []
+        head = ["", "What these scores cannot say:"] if notes else []
         return "\n".join([*known, "", *lines, "", _wrapped(f"verdict: {self.total()}", 9), *head, *notes])
 
 
@@ -113,8 +113,7 @@ def certify(folder: str | Path, dataset: str | None = None, seed: int | None = N
         training = load_data(name, image_size=generator.config["image_size"])
         test = load_data(training.name, train=False, image_size=training.image_size)
         scores, copies = measure(generator, training, test, seed)
-    reason = other_pictures(generator, said.get("fingerprint", ""), training)
-    same = _same_pictures("no" if reason else "yes" if said.get("fingerprint") else "not stated")
+    same, reason = same_pictures(generator, said.get("fingerprint", ""), training)
     lines = (same, *criteria(scores, copies))
     notes = [reason, *(str(each.message) for each in warned), *scores.doubts(), copies.unknown, *NEVER_SAID]
     about = tuple(_about(folder, generator, training, test, said, scores, seed))
@@ -184,24 +183,25 @@ def _criterion(
     return Criterion(title or ROWS[field][0].strip(), texts[0], texts[1], f"{limit} {texts[2]}", verdict)
 
 
-def other_pictures(generator: ConditionalGenerator, fingerprint: str, training: ImageData) -> str:
-    """Why the training pictures cannot be those that the generator learned from; empty when they may be."""
+def same_pictures(generator: ConditionalGenerator, fingerprint: str, training: ImageData) -> tuple[Criterion, str]:
+    """Whether the training pictures are those that the generator learned from, and why not, or why nobody knows."""
     names, here = generator.class_names, tuple(name[:LONGEST_NAME] for name in training.class_names)
-    unknown = tuple(map(str, range(len(names))))
-    if names not in (here, unknown):
-        return f"Its classes are {_listed(names)}; those of {training.name} are {_listed(here)}."
-    if fingerprint and fingerprint != training.fingerprint:
-        return (
+    unnamed = tuple(map(str, range(len(names))))
+    answer, verdict, reason = "yes", "passes", ""
+    if names not in (here, unnamed):
+        answer, verdict = "no", "fails"
+        reason = f"Its classes are {_listed(names)}; those of {training.name} are {_listed(here)}."
+    elif not fingerprint:
+        answer, verdict = "not stated", "undecided"
+        reason = "Which pictures it learned from, the folder does not say: publish(run, folder) writes it."
+    elif fingerprint != training.fingerprint:
+        answer, verdict = "no", "fails"
+        reason = (
             f"It learned from pictures with the fingerprint {shown(fingerprint, 20)}; those of {training.name} have "
             f"{training.fingerprint}. Name the right ones with --dataset. (Another version of Pillow may read JPEGs a "
             "little differently: then measure where it was trained.)"
         )
-    return ""
-
-
-def _same_pictures(answer: str) -> Criterion:
-    verdict = {"yes": "passes", "no": "fails"}.get(answer, "undecided")
-    return Criterion("same pictures", answer, "–", "yes", verdict)
+    return Criterion("same pictures", answer, "–", "yes", verdict), reason
 
 
 def _about(
@@ -229,13 +229,13 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _wrapped(text: str, indent: int) -> str:
-    return textwrap.fill(text, WIDTH, subsequent_indent=" " * indent)
+    return textwrap.fill(text, WIDTH, subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
 def _whole(folder: Path) -> Path:
     missing = [name for name in (WEIGHTS, CONFIG, CARD) if not (folder / name).is_file()]
     if missing:
-        raise UserError(f"{folder} is no whole published folder, {', '.join(missing)} is missing: publish it anew.")
+        raise UserError(f"{folder} is no whole published folder (missing: {', '.join(missing)}): publish it anew.")
     return folder
 
 

@@ -20,11 +20,12 @@ from torch import Tensor, nn
 from cgan_lib.data import ImageData, batches
 from cgan_lib.errors import UserError, shown
 from cgan_lib.models.labels import ClassEmbedding
-from cgan_lib.models.layers import ConditionalGenerator, downsample, upsample
-from cgan_lib.training import AUTOCAST, pick_precision
+from cgan_lib.models.layers import Clamp, ConditionalGenerator, downsample, upsample
+from cgan_lib.training import pick_device, pick_precision
 
 FASTEST = 100.0  # of the waves that tell a network the time, in radians from t = 0 to t = 1
 UNLABELLED = 0.1  # of the images in a batch: what they teach is wanted for guidance
+LEFT = 0.05  # of the time, at least: near the end the velocity would be divided by next to nothing
 WARM_UP = 100  # steps in which the learning rate rises
 
 Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x, t, labels) → of the shape of x
@@ -89,8 +90,8 @@ class FlowGenerator(ConditionalGenerator):
         self.read = nn.Conv2d(4 * channels, c, kernel_size=3, padding=1)  # (N, c, H/2, W/2)
         self.before, self.after = Moved(c, embed_dim), Moved(c, embed_dim)
         self.down, self.middle, self.up = downsample(c, 2 * c), Moved(2 * c, embed_dim), upsample(2 * c, c)
-        self.write = nn.Conv2d(c, 4 * channels, kernel_size=3, padding=1)
-        nn.init.zeros_(self.write.weight)  # at first nothing moves
+        self.write, self.clamp = nn.Conv2d(c, 4 * channels, kernel_size=3, padding=1), Clamp()
+        nn.init.zeros_(self.write.weight)  # at first all ends grey
 
     def velocity(self, x: Tensor, t: Tensor, labels: Tensor, heard: Tensor | None = None) -> Tensor:
         """x (N,C,H,W), t (N,) from 0 to 1, labels (N,) → (N,C,H,W); where `heard` (N,) is 0 the label is not told."""
@@ -99,7 +100,9 @@ class FlowGenerator(ConditionalGenerator):
         told = F.silu(self.time(waves(t, label.shape[1])) + label)
         high = self.before(self.read(F.pixel_unshuffle(x, 2)), told)  # (N, c, H/2, W/2)
         low = self.middle(self.down(high), told)  # (N, 2c, H/4, W/4)
-        return F.pixel_shuffle(self.write(F.silu(self.after(high + self.up(low), told))), 2)
+        image = F.pixel_shuffle(self.write(F.silu(self.after(high + self.up(low), told))), 2)
+        # Guessing where x will end is easier than the velocity, which would have to carry all noise through the layers
+        return (image - x) / (1 - t).clamp(min=LEFT).view(-1, 1, 1, 1)
 
     def guided(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         """The velocity with the label, `guidance` times as far from the one without it."""
@@ -111,7 +114,7 @@ class FlowGenerator(ConditionalGenerator):
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         side = self.config["image_size"]
         noise = z.unflatten(1, (-1, side, side)).contiguous(memory_format=torch.channels_last)
-        return follow(self.guided, noise, labels, self.passes).clamp(-1, 1)
+        return self.clamp(follow(self.guided, noise, labels, self.passes))
 
     def drawing(self, passes: int, guidance: float = 1.0) -> "FlowGenerator":
         """The same network, weights shared, that draws in so many passes; `UserError` unless it is 1 or more."""
@@ -131,34 +134,54 @@ def waves(t: Tensor, count: int) -> Tensor:
 def train_flow(
     network: FlowGenerator, data: ImageData, seconds: float, *, lr: float = 2e-3, batch_size: int = 64, seed: int = 0
 ) -> FlowGenerator:
-    """Train for so many seconds, on the CPU, in the precision that `Trainer` takes; the average of its weights.
+    """Train for so many seconds, on the device and in the precision that `Trainer` takes: the average of its weights.
 
     The learning rate rises, and falls to 0 along a cosine, by the clock: two runs are not the same bit for bit.
+    `UserError` for a network of other images or classes than those of the data.
     """
-    precision = pick_precision("auto", torch.device("cpu"))
-    network = network.to(memory_format=torch.channels_last).train()
+    shape = dict(num_classes=data.num_classes, channels=data.channels, image_size=data.image_size)
+    if any(network.config[name] != value for name, value in shape.items()):
+        fitting = ", ".join(f"{name}={value}" for name, value in shape.items())
+        raise UserError(f"the network does not fit {data.name}: FlowGenerator({fitting}) does.")
+    device = pick_device()
+    network.draws(data.name, data.class_names, data.attributes)
+    network = network.to(device).to(memory_format=torch.channels_last).train()
     averaged = copy.deepcopy(network).eval().requires_grad_(False)
-    optimizer = torch.optim.Adam(network.parameters(), lr, betas=(0.9, 0.99), fused=True)
-    start = time.perf_counter()
-    torch.manual_seed(seed)
-    for step, (images, labels) in enumerate(batches(data, batch_size, seed)):
-        over = (time.perf_counter() - start) / seconds
-        if over >= 1:
-            break
-        optimizer.param_groups[0]["lr"] = lr * min(1, (step + 1) / WARM_UP) * (1 + math.cos(math.pi * over)) / 2
-        heard = (torch.rand(len(images)) >= UNLABELLED).float()
-        with torch.autocast("cpu", AUTOCAST[precision], enabled=precision != "fp32"):
-            loss = flow_loss(partial(network.velocity, heard=heard), images, labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        average(averaged, network, step)
-    print(f"{step:,} steps in {seconds:.0f} s, loss {loss.item():.3f}")
-    return averaged
+    optimizer = torch.optim.Adam(network.parameters(), lr, betas=(0.9, 0.99), fused=device.type in ("cpu", "cuda"))
+    start, losses = time.perf_counter(), []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for step, (images, labels) in enumerate(batches(data.to(device), batch_size, seed)):
+            over = (time.perf_counter() - start) / seconds
+            if step and over >= 1:
+                break
+            rise, fall = min(1, (step + 1) / WARM_UP), (1 + math.cos(math.pi * min(1, over))) / 2
+            optimizer.param_groups[0]["lr"] = lr * rise * fall
+            losses.append(flow_step(network, optimizer, images, labels))
+            average(averaged, network, step)
+    print(f"{step:,} steps in {seconds:.0f} s, loss {torch.stack(losses[-100:]).mean():.3f}")
+    return averaged.cpu()
+
+
+def flow_step(network: FlowGenerator, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor) -> Tensor:
+    """One step on a batch, a tenth of whose labels is not told; the loss before it."""
+    heard = (torch.rand(len(images), device=images.device) >= UNLABELLED).float()
+    with autocast(images.device):
+        loss = flow_loss(partial(network.velocity, heard=heard), images, labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """The precision in which `Trainer` computes on this device, but without fp16, which would need scaled losses."""
+    precision = pick_precision("auto", device)
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 @torch.no_grad()
-def average(averaged: nn.Module, network: nn.Module, step: int, decay: float = 0.999) -> None:
-    """Move averaged weights towards those of `network`; slowly only when the random start is forgotten, as in `Trainer`."""
+def average(averaged: nn.Module, network: nn.Module, step: int, decay: float = 0.99) -> None:
+    """Move averaged weights towards those of `network`: fast at first, so that the random start is soon forgotten."""
     decay = min(decay, (1 + step) / (10 + step))
     torch._foreach_lerp_([*averaged.parameters()], [*network.parameters()], 1 - decay)

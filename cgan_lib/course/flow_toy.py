@@ -72,10 +72,24 @@ def reflow(noise: Tensor, points: Tensor, seed: int = 0) -> Velocity:
     return torch.no_grad()(velocity)
 
 
-def off_straight(taken: Path) -> float:
-    """How much longer paths are than the straight way from their ends to their beginnings: 0 is straight."""
-    length = taken.diff(dim=0).norm(dim=-1).sum(0)  # (N,)
-    return (length.sum() / (taken[-1] - taken[0]).norm(dim=-1).sum() - 1).item()
+def bend(taken: Path) -> float:
+    """Mean of |velocity of a step − (end − beginning)|² over steps and points: 0 if one pass does as well as many.
+
+    (Liu et al. 2023, section 2.2, where it is the straightness S.)
+    """
+    off = (len(taken) - 1) * taken.diff(dim=0) - (taken[-1] - taken[0])  # (passes, N, 2)
+    return off.square().sum(-1).mean().item()
+
+
+def near(points: Tensor) -> float:
+    """The share of points (N,2) that lie in the circle of a mode; of the ring's own, 0.99."""
+    return ((points[:, None] - CENTRES).norm(dim=-1).min(1).values < NEAR).float().mean().item()
+
+
+def best_velocity(images: Tensor, x: Tensor, t: float) -> Tensor:
+    """The velocity at `x` (N,D) and `t` below 1 that has the least error when there are no images but (M,D): (N,D)."""
+    likely = torch.softmax(-torch.cdist(x, t * images).square() / (2 * (1 - t) ** 2), dim=1)  # (N,M)
+    return (likely @ images - x) / (1 - t)
 
 
 def lines(count: int = 40) -> Path:
@@ -85,11 +99,11 @@ def lines(count: int = 40) -> Path:
 
 
 @house_style()
-def show_paths(panels: Mapping[str, Path]) -> None:
+def show_paths(panels: Mapping[str, Path], width: float = WIDTH) -> None:
     """Draw paths side by side, each below its title: dots where they begin, and larger ones where they end."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, WIDTH / len(panels) + 0.4), squeeze=False)
+    figure, axes = plt.subplots(1, len(panels), figsize=(width, width / len(panels) + 0.4), squeeze=False)
     for panel, (title, taken) in zip(axes[0], panels.items(), strict=True):
         _draw_ring(panel)
         panel.plot(taken[..., 0], taken[..., 1], "-", color=INK, alpha=0.35, linewidth=0.9)

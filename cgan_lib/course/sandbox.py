@@ -117,6 +117,7 @@ def work(steps: Steps, send: Send) -> None:
     with needs("notebooks"):
         from IPython.core.interactiveshell import InteractiveShell
     shell = InteractiveShell.instance()
+    vars(shell)["enable_gui"] = lambda gui=None: None  # which %matplotlib asks for; there is no window
     library = _remembered()
     for number, step in steps.items():
         send((number, "run"))

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import symtable
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from cgan_lib.errors import UserError, needs
 
 CHECK = re.compile(r"\bcheck_(\w+)\(\s*(?:[\"'](\w+)[\"'])?")  # a case comes first, where there is one
 TRAINS = re.compile(r"(re)?train(_\w+)?|\w+_train|Trainer|fit|backward")  # names of what takes minutes when called
-
+MAGICS = ("run_line_magic", "run_cell_magic")  # what IPython makes of % and %%
+WRAPPERS = ("time", "capture", "prun")  # they run Python as if they were not there; %%timeit does not: it keeps nothing
 UNPARSED = (SyntaxError, ValueError, RecursionError, MemoryError)  # no code, half a letter, nested too deeply
 
 
@@ -69,13 +71,45 @@ def read_submission(path: Path) -> Submission:
 
 
 def _in_python(text: str) -> str:
-    """A cell without what only Jupyter understands: `%magic` and `!command` as calls."""
+    """A cell without what only Jupyter understands: `%magic` and `!command` as calls, what is timed as it is."""
     with needs("notebooks"):
         from IPython.core.inputtransformer2 import TransformerManager
     try:
-        return TransformerManager().transform_cell(text)
-    except SyntaxError:  # is reported when it runs
+        return _without_wrappers(TransformerManager().transform_cell(text))
+    except (SyntaxError, RecursionError):  # is reported when it runs
         return text
+
+
+def _without_wrappers(code: str) -> str:
+    """The same code, with the Python inside of `%time` and its like in place of their calls."""
+    try:
+        statements = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Expr)]
+    except UNPARSED:
+        return code
+    lines = code.split("\n")  # as Python counts them
+    for node in sorted(statements, key=lambda node: -node.lineno):  # each is a line, from the last on
+        if (inner := _wrapped(node.value)) is not None:
+            lines[node.lineno - 1] = textwrap.indent(inner.rstrip("\n"), " " * node.col_offset)
+    return "\n".join(lines)
+
+
+def _wrapped(node: ast.expr) -> str | None:
+    """The code that a magic runs as if it were not there; None for any other expression."""
+    if not isinstance(node, ast.Call) or _called(node) not in MAGICS:
+        return None
+    given = [each.value for each in node.args if isinstance(each, ast.Constant)]
+    if len(given) < 2 or given[0] not in WRAPPERS:
+        return None
+    code = _in_python(str(given[-1]))
+    return code if _parses(code) else None  # with options of the magic in front it is no code
+
+
+def _parses(code: str) -> bool:
+    try:
+        ast.parse(code)
+        return True
+    except UNPARSED:
+        return False
 
 
 def _notebook(path: Path, code: dict[int, str]) -> str:

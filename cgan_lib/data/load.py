@@ -16,7 +16,7 @@ from cgan_lib.data.made import MADE
 from cgan_lib.data.registry import DATASETS, DIGITS, embedded_digits
 from cgan_lib.data.shelf import prepare
 from cgan_lib.data.sources import Source, add_data, find_source, is_path, source_names
-from cgan_lib.data.torchvision_sets import find_set, open_set, set_names
+from cgan_lib.data.torchvision_sets import find_set, open_set, set_is_here, set_names
 from cgan_lib.errors import UserError, shown, unknown
 from cgan_lib.idx import OfflineError, is_here, read_part
 from cgan_lib.paths import check_name, home
@@ -114,7 +114,8 @@ def is_local(name: str) -> bool:
     if name in MADE:
         return True
     if name not in DATASETS:
-        return find_source(name) is not None
+        found = find_set(name)
+        return set_is_here(*found) if found else find_source(name) is not None
     source, _ = DATASETS[name]
     return callable(source) or is_here(getattr(datasets, source))
 

@@ -62,19 +62,34 @@ def open_set(name: str, variant: str) -> Collection:
     return Collection(f"{name} {variant} {len(items)}", lambda: (divided, names), name)
 
 
-def _part(name: str, variant: str, arguments: Part) -> Any:
+def set_is_here(name: str, variant: str) -> bool:
+    """Whether all parts of a set can be read without a download."""
+    return all(_found(*_asked(name, variant, arguments)) is not None for arguments, _ in SETS[name])
+
+
+def _asked(name: str, variant: str, arguments: Part) -> tuple[Callable[..., Any], Part]:
+    """The class in torchvision, and what it is to be made with."""
     from torchvision import datasets
 
-    kind = getattr(datasets, name)
-    arguments = arguments | ({"split": variant} if variant else {})
+    return getattr(datasets, name), arguments | ({"split": variant} if variant else {})
+
+
+def _part(name: str, variant: str, arguments: Part) -> Any:
+    kind, arguments = _asked(name, variant, arguments)
+    found = _found(kind, arguments)
+    return _downloaded(kind, arguments) if found is None else found
+
+
+def _found(kind: Callable[..., Any], arguments: Part) -> Any:
+    """A part, from where it lies; None when it does not."""
     roots = [root for root in (chosen_root(), home() / "data") if root and root.is_dir()]
     for root in roots:
-        for place in _places(root, name):
+        for place in _places(root, kind.__name__):
             try:
                 return kind(place, **arguments)
             except (RuntimeError, OSError, ValueError):  # not there, or not whole
                 continue
-    return _downloaded(kind, arguments)
+    return None
 
 
 def _places(root: Path, name: str) -> Iterator[Path]:

@@ -32,9 +32,9 @@ def publish(
 
     `model.safetensors` and `<dataset>_cgan_generator.pth` hold the same weights, `config.json` the constructor
     arguments and what is drawn, `cgan_architecture.py` the real source of the network (it needs nothing but torch),
-    `README.md` the model card, `samples.png` ten images of each class. The card has `scores`; a run is measured now
-    when there are none. `UserError` when `folder` is there already (nothing is overwritten), for a generator
-    of no family, or with weights that are no numbers.
+    `README.md` the model card, `samples.png` ten images of each class (with more than a hundred, of some). The card has
+    `scores`; a run is measured now when there are none. `UserError` when `folder` is there already (nothing is
+    overwritten), for a generator of no family, or with weights that are no numbers.
     """
     folder = Path(folder)
     if folder.exists():
@@ -54,8 +54,8 @@ def _write(generator: ConditionalGenerator, folder: Path, card: dict[str, Any], 
     weights = io.BytesIO()
     torch.save(note(state_to_store(generator, half=False), generator, family_of(generator)), weights)
     weights_file = re.sub(r"\W", "_", f"{generator.dataset}_cgan_generator".lstrip("_")) + ".pth"
-    z, labels = grid_inputs(generator.config["num_classes"], generator.config["latent_dim"], seed)
-    source, picture = architecture(family_of(generator)), png(tile(generate(generator, labels, z=z)))
+    z, wanted = grid_inputs(generator.config["num_classes"], generator.config["latent_dim"], seed)
+    source, picture = architecture(family_of(generator)), png(tile(generate(generator, wanted, z=z)))
     with staged_folder(folder) as partial:
         generator.save_pretrained(partial, model_card_kwargs={"weights_file": weights_file, **card})
         save_generator(generator, partial / "model.safetensors", **facts)  # anew, so that it says itself what it is

@@ -12,8 +12,10 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from cgan_lib.classes import Classes
 from cgan_lib.errors import UserError, needs
 from cgan_lib.files import first_line, write_atomically
+from cgan_lib.models.labels import ClassEmbedding
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.models.limits import check_finite
 from cgan_lib.paths import make_folder
@@ -33,7 +35,8 @@ def export_onnx(
     Inputs `z` (N, latent_dim) and `class_weights` (N, num_classes), whose rows are ones in the place of the class or
     mixtures (a foreign network that cannot mix takes the class of the largest weight), both float32; output `images`
     (N,C,H,W) in [-1, 1]; any N. The metadata hold `name`, `dataset`, and as JSON `config` (the constructor arguments),
-    `class_names` and `directions` (label and vector of each).
+    `class_names`, `attribute_names` (values of each, where a class has several) and `directions` (label and vector of
+    each).
     `UserError`, and no file, for another ending than .onnx, weights that are no numbers, when onnx or onnxruntime is
     missing, or when an image differs by more than 1e-4.
     """
@@ -47,6 +50,7 @@ def export_onnx(
         "config": json.dumps(frozen.config),
         "dataset": generator.dataset,
         "class_names": json.dumps(generator.class_names, ensure_ascii=False),
+        "attribute_names": json.dumps(Classes.of(generator).attributes, ensure_ascii=False),
         "directions": json.dumps(
             [
                 {"label": direction.label(number), "vector": direction.vector.tolist()}
@@ -55,7 +59,7 @@ def export_onnx(
         ),
     }
     with needs("onnx"):
-        content = _with_metadata(_convert(frozen), facts)
+        content = _with_metadata(_convert(_with_whole_classes(frozen)), facts)
         difference = _difference(frozen, content)
     if not difference <= TOLERANCE:  # NaN is wrong too
         raise UserError(
@@ -74,6 +78,18 @@ def _inputs(generator: ConditionalGenerator, count: int, seed: int) -> tuple[Ten
     single = torch.eye(num_classes)[torch.arange(count) % num_classes]
     mixed = (torch.arange(count)[:, None] % 2 == 0) & generator.mixes
     return latents(count, latent_dim, seed), torch.where(mixed, mixtures, single)
+
+
+def _with_whole_classes(generator: ConditionalGenerator) -> ConditionalGenerator:
+    """The same, with a vector for each class in place of a sum for its attributes: one constant in the file."""
+    whole = copy.deepcopy(generator)
+    for module in [*whole.modules()]:
+        for name, layer in module.named_children():
+            if isinstance(layer, ClassEmbedding) and layer.compositional:
+                embedding = ClassEmbedding(len(layer.rows), layer.embedding_dim)
+                embedding.weight.data = layer(torch.arange(len(layer.rows))).detach()
+                setattr(module, name, embedding)
+    return whole
 
 
 def _convert(generator: ConditionalGenerator) -> bytes:

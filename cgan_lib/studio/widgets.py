@@ -42,6 +42,7 @@ with needs("notebooks"):
 
 SIDE = 280  # pixels of the picture on the screen
 SIDE_OF_TWO = 200
+SIDE_OF_TABLE = 480
 MAX_ROWS = 6
 NO_TRUNCATION = 3.0  # at this end of the slider, nothing is cut off
 NOTHING = "nothing"
@@ -81,7 +82,7 @@ class Studio(Room):
         self.moves = [slider("", -REACH, REACH, 0.1) for _ in range(SLIDERS)]
         self.truncation = slider("truncation (3: none)", 0.2, NO_TRUNCATION, 0.1)
         self.rows = slider("rows", 1, MAX_ROWS, 1, "d")
-        self.every = widgets.Checkbox(description="every combination", layout=widgets.Layout(width=WIDTH))
+        self.every = widgets.Checkbox(layout=widgets.Layout(width=WIDTH))
         self.seed = widgets.BoundedIntText(FIRST_SEED, min=0, max=2**31 - 1, description="seed", **narrow())
         self.another, self.reset = button("another", "random"), button("reset", "undo")
         self.message, self.caption, self.other_caption = message(), widgets.HTML(), widgets.HTML()
@@ -170,6 +171,8 @@ class Studio(Room):
             control.layout.display = None if self.generator.mixes else "none"
         classes = Classes.of(self.generator)
         self.every.layout.display = None if classes.attributes else "none"
+        if classes.attributes:
+            self.every.description = f"every combination ({combinations(0, classes)[1]})"
         self._arrange_pictures()
         with self._together():
             for chooser in (self.label, self.toward):
@@ -185,8 +188,8 @@ class Studio(Room):
 
     def _arrange_pictures(self) -> None:
         captions = [self.caption, self.other_caption][: len(self.shown)]
-        for _, image in self.shown:
-            image.side = SIDE if len(self.shown) == 1 else SIDE_OF_TWO
+        for caption, (model, _) in zip(captions, self.shown, strict=True):
+            caption.value = f"<b>{escape(model.name)}</b>"
         images = [image for _, image in self.shown]
         self.pictures.children = [widgets.VBox(pair) for pair in zip(captions, images, strict=True)]
 
@@ -194,19 +197,16 @@ class Studio(Room):
         if self.waiting:
             return
         problem = self.problem
-        for (model, image), caption in zip(self.shown, (self.caption, self.other_caption), strict=False):
+        for model, image in self.shown:
             view = self._view_of(model.generator)
+            side = SIDE_OF_TABLE if view.table else SIDE
+            image.side = side if len(self.shown) == 1 else SIDE_OF_TWO
             try:
-                image.value = enlarged(picture(model.generator, view, model.directions), SIDE)
-                caption.value = self._caption(model, view)
+                image.value = enlarged(picture(model.generator, view, model.directions), side)
                 image.alt = described(view, Classes.of(model.generator).names, model.name)
             except UserError as error:
                 problem = problem or f"<b>{escape(str(error))}</b>"
         self.message.value = problem
-
-    def _caption(self, model: Model, view: View) -> str:
-        shown = f" · {escape(combinations(view.label, Classes.of(model.generator))[1])}" if view.table else ""
-        return f"<b>{escape(model.name)}</b>{shown}"
 
     @contextmanager
     def _together(self) -> Iterator[None]:

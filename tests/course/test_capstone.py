@@ -18,9 +18,10 @@ from cgan_lib import UserError, load_data
 from cgan_lib.cli import main
 from cgan_lib.course import capstone
 from cgan_lib.course.capstone import Certificate, Criterion, certificates_as_csv, certify, criteria, measure
-from cgan_lib.course.copying import Copied, copied
+from cgan_lib.course.copying import LEAST_TESTED, Copied, copied
 from cgan_lib.data import ImageData
 from cgan_lib.evaluation import Scores, classifier
+from cgan_lib.evaluation.scores import ROWS
 from cgan_lib.files import png
 from cgan_lib.models import MODELS
 from cgan_lib.publish import publish
@@ -229,10 +230,22 @@ def test_other_pictures_than_it_learned_from_are_worth_no_verdict(folder, quick,
     assert found.notes[0].startswith("It learned from pictures with the fingerprint")
 
 
+def test_other_pictures_to_test_with_are_the_same_to_learn_from(tmp_path):
+    images, fingerprints = load_data("digits").images, set()
+    for times in range(2):
+        for n, part in enumerate(("train/a", "train/b", "test/a", "test/b")):
+            (tmp_path / f"{times}" / "her" / part).mkdir(parents=True)
+            new = times if "test" in part else 0
+            (tmp_path / f"{times}" / "her" / part / "1.png").write_bytes(png(images[n + 4 * new]))
+        fingerprints.add(load_data(str(tmp_path / f"{times}" / "her"), image_size=16).fingerprint)
+    assert len(fingerprints) == 1
+
+
 def test_a_folder_that_does_not_say_which_pictures_is_not_decided(finished, quick, tmp_path):
     found = certify(publish(finished.generator, tmp_path / "out"))
     assert found.total() == "not decided: same pictures"
     assert found.criteria[0].score == "not stated"
+    assert "publish(run, folder) writes it" in found.notes[0]
 
 
 def test_classes_in_another_order_are_other_pictures(generator, quick, tmp_path):
@@ -262,7 +275,8 @@ def test_a_folder_that_is_not_whole_hinders_no_other(folder, quick, missing, cap
     assert main(["grade", str(folder.parent)]) == 2
     printed = capsys.readouterr()
     assert printed.out.startswith(f"Certificate of {folder}")
-    assert printed.err == f"error: {half} is no whole published folder, {missing} is missing: publish it anew.\n"
+    *_, last = printed.err.splitlines()
+    assert last == f"error: {half} is no whole published folder (missing: {missing}): publish it anew."
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -298,6 +312,15 @@ def test_no_spreadsheet_calculates_a_folder():
     assert text.splitlines()[1].startswith("'=1+1,digits,1,copies ↓,–")
 
 
+def test_the_rules_for_teachers_are_those_of_the_library():
+    rules = (Path(__file__).parents[2] / "docs" / "teaching.md").read_text("utf-8")
+    assert f"| FID ↓ | at most {capstone.MOST_FID:g} times that of real ones |" in rules
+    for field, part in capstone.LEAST.items():
+        assert f"| {ROWS[field][0].strip()} | at least {part:g} of what real ones score |" in rules
+    assert f"| copies ↓ | at most {capstone.MOST_COPIES:g}% |" in rules
+    assert f"fewer than {LEAST_TESTED} test pictures" in rules
+
+
 # --- what is what
 
 
@@ -328,7 +351,7 @@ def test_what_is_neither_or_both_is_a_line(folder, finished, tmp_path, quick, ca
     assert main(line.format(**places).split()) == 2
     printed = capsys.readouterr()
     assert said in printed.err
-    assert printed.err.count("\n") == 1
+    assert printed.err.count("error: ") == 1
     assert printed.out == ""
 
 

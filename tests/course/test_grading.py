@@ -111,6 +111,37 @@ def test_two_checks_in_a_cell_and_lines_for_jupyter_alone(tmp_path):
     assert steps[0].source.count("get_ipython()") == 2
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%%time\nhalf = 392\nexercises.check_numbers_in_image(2 * half)",
+        "\n%%capture said\n%matplotlib inline\nhalf = 392\n%time exercises.check_numbers_in_image(2 * half)",
+        "if True:\n    %time half = 392\n'a line\u2028or two'\n%time exercises.check_numbers_in_image(2 * half)",
+    ],
+)
+def test_what_is_timed_is_graded_as_it_is(tmp_path, work, cell):
+    path = notebook(tmp_path / "00.ipynb", "%%time\n" + IMPORT, cell)
+    steps = plan(read_submission(path), False)
+    assert [step.exercise for step in steps if step.exercise] == ["numbers_in_image"]
+    assert ("right", "") in [(verdict, "") for verdict, _ in work(steps).values()]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%%bash\necho 'exercises.check_modes(3)'",
+        "%%timeit\ndef f():\n    pass",
+        "%time x = (",
+        "a = %time 3",
+        "%time " * 999,
+    ],
+)
+def test_what_is_no_python_or_keeps_nothing_stays_a_call(tmp_path, cell):
+    read = read_submission(notebook(tmp_path / "01.ipynb", cell))
+    assert "get_ipython()" in read.cells[0] or read.cells[0] == cell
+    assert [step.exercise for step in plan(read, False) if step.exercise] == []
+
+
 # --- what is said
 
 

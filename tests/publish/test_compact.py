@@ -7,6 +7,7 @@ from torch import nn
 from weights.test_weights import SMALL, build
 
 from cgan_lib import RECIPES, UserError, get_recipe
+from cgan_lib.models import MODELS
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.publish import export_onnx
 from cgan_lib.publish.compact import compact
@@ -26,6 +27,14 @@ def test_every_recipe_can_be_drawn_by_the_page(name, tmp_path):
     assert small.sizes[1] == 10
     assert small.sizes[small.output] == get_recipe(name).image_size ** 2
     assert all(max(step["from"]) < step["to"] < len(small.sizes) for step in small.steps)
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_classes_of_attributes_are_one_constant(model, tmp_path):
+    generator = build(model, **SMALL | dict(num_classes=6, attributes=[2, 3]))
+    small = compacted(generator, tmp_path)  # which has compared the images
+    assert small.sizes[1] == 6
+    assert any(getattr(layer, "compositional", False) for layer in generator.modules())  # it is as it was
 
 
 def test_the_file_holds_what_the_description_says(tmp_path):

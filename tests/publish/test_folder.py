@@ -1,6 +1,8 @@
 """A published folder is whole or not there, says what it draws, and draws the same with the library and without it."""
 
+import ast
 import copy
+import html
 import json
 import os
 import pickle
@@ -16,11 +18,13 @@ import numpy as np
 import pytest
 import torch
 from huggingface_hub import ModelCard, PyTorchModelHubMixin
+from markdown_it import MarkdownIt
 from PIL import Image
 from torch.optim.swa_utils import AveragedModel
 from weights.test_weights import SMALL, build, same_pixels
 
 from cgan_lib import RECIPES, Run, UserError, evaluate, export, generate, get_recipe, load_generator, open_run
+from cgan_lib.attributes import joint_names
 from cgan_lib.data import DATASETS, to_uint8
 from cgan_lib.evaluation import Scores
 from cgan_lib.models import MODELS, BCEGenerator
@@ -200,12 +204,19 @@ def test_without_scores_a_run_is_measured_now_and_a_bare_generator_is_not(finish
 
 def test_a_card_holds_names_in_any_script_and_with_any_sign(tmp_path):
     generator = build("bce", **SMALL)
-    names = ["a | b", "<img src=x>", "می\u200cخواهم", "👩\u200d🚀 'quoted\""]
+    names = ["a | `b`", "<img src=x> *[]($x)", "می\u200cخواهم", "👩\u200d🚀 'quoted\""]
     generator.draws("it's: [mine] | {x}", names)
     publish(generator, tmp_path / "out")
-    assert ModelCard.load(tmp_path / "out" / "README.md").data.datasets == [generator.dataset]
+    assert ModelCard.load(tmp_path / "out" / "README.md").data.datasets is None  # no name that the hub would take
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
-    assert f"0 a \\| b, 1 &lt;img src=x>, 2 {names[2]}, 3 {names[3]}" in card
+    shown = MarkdownIt("commonmark").enable("table").render(card.split("---", 2)[2])
+    text = html.unescape(re.sub("<span dir=.auto.>|</span>", "", shown))
+    assert f"<td>0 {names[0]}, 1 {names[1]}, 2 {names[2]}, 3 {names[3]}</td>" in text
+    assert "was trained on it's: [mine] | {x} alone" in text
+    assert "<img src=x" not in shown
+    assert shown.count('<span dir="auto">') == 2  # those that run the other way cannot turn round their neighbours
+    first = examples(tmp_path / "out")[0].splitlines()[3]
+    assert ast.literal_eval(first.split(" = ")[1]) == (names[0], names[3])
     loaded = load_generator(tmp_path / "out")
     assert (loaded.dataset, loaded.class_names) == (generator.dataset, tuple(names))
 
@@ -241,6 +252,41 @@ def test_the_example_with_the_library_runs_for_any_number_of_classes(tmp_path, c
     folder = publish(generator, tmp_path / "out")
     exec(examples(folder)[0].replace("path/of/this/folder", str(folder)), space)
     assert torch.equal(space["images"], generate(generator, [0, 0, classes - 1]))
+
+
+def coloured(model="bce"):
+    """A generator of ten digits in three colours, and in the other language."""
+    generator = build(model, **OTHER | dict(num_classes=30, channels=3, attributes=[10, 3]))
+    values = {"digit": [*"0123456789"], "צבע": ["red", "ירוק", "it's | blue"]}
+    generator.draws("coloured_digits", joint_names(values), values)
+    return generator
+
+
+def test_attributes_are_in_every_file_of_a_folder_and_in_its_examples(tmp_path):
+    generator, space = coloured(), {}
+    folder = publish(generator, tmp_path / "out")
+    said = rows(folder)
+    assert said["digit"] == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
+    assert said["classes"].startswith("30: digit × ")
+    assert "2 it's &#124; blue |" in (folder / "README.md").read_text(encoding="utf-8")
+    assert json.loads((folder / "config.json").read_text())["attribute_names"] == generator.attribute_names
+    for file in (folder, folder / "model.safetensors", folder / "coloured_digits_cgan_generator.pth"):
+        assert load_generator(file).attribute_names == generator.attribute_names
+    ours, theirs = examples(folder)
+    exec(ours.replace("path/of/this/folder", str(folder)), space)
+    assert torch.equal(space["images"], generate(generator, [0, 0, 29]))
+    (folder / "example.py").write_text(theirs)
+    torch.save(grid_inputs(30, 6), folder / "inputs.pt")
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-I", "-c", STRANGER, str(folder)], env=environment, check=True)
+    z, labels = grid_inputs(30, 6)
+    assert torch.equal(to_uint8(torch.load(folder / "outputs.pt")["ours"]), generate(generator, labels, z=z))
+
+
+def test_the_samples_of_many_classes_are_of_a_hundred_of_them(tmp_path):
+    folder = publish(build("bce", **OTHER | dict(num_classes=1000)), tmp_path / "out")
+    with Image.open(folder / "samples.png") as picture:
+        assert picture.height == 2 * (100 * 18 + 2)
 
 
 # --- without the library

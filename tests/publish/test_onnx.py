@@ -104,6 +104,7 @@ def test_the_file_says_what_it_is_and_what_it_draws(tmp_path):
     assert (said["name"], said["dataset"]) == ("mine", "fashion")
     assert json.loads(said["config"]) == SMALL
     assert json.loads(said["class_names"]) == ["coat", "bag", "靴", "hat"]
+    assert json.loads(said["attribute_names"]) == {}
     first, second = json.loads(said["directions"])
     assert first["label"] == "1 · bolder · 25.0%"
     assert torch.equal(torch.tensor(first["vector"]), found[0].vector)

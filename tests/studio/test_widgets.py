@@ -414,9 +414,11 @@ def test_every_combination_is_a_table_of_one_latent(coloured, pictures):
     assert len(z.unique(dim=0)) == 1
     assert weights.argmax(1).tolist() == [label for row in view.table for label in row]
     assert "3 × 10 classes, from 0 red to 9 blue" in studio.picture.alt
-    assert "across: digit, down: colour" in studio.caption.value
+    assert studio.every.description == "every combination (across: digit, down: colour)"
+    assert studio.picture.side > SIDE
     studio.reset.click()
     assert studio.view.table == ()
+    assert studio.picture.side == SIDE
     assert explore(small()).every.layout.display == "none"
 
 
