@@ -48,17 +48,16 @@ def test_the_contestants_differ_in_what_was_found_and_in_what_was_published_alon
 
 
 def test_seeds_are_fresh_images_equally_many_and_scores_kept(small, home):
-    recipe = RECIPES["relativistic"].replace(seed=7, dataset="digits", batch_size=8, base_channels=8, base_channels_d=8)
+    tiny = {name: value for name, value in small.items() if name not in ("recipe", "steps", "profile")}
+    recipe = RECIPES["bce"].replace(name="mine", seed=7, **tiny)
     found = confirm(recipe, {"batch_size": 16}, seeds=2, profile="ci", steps=10)
     runs = [open_run(path.parent) for path in sorted((home / "logs" / "digits").rglob("recipe.json"))]
-    assert [run.folder.name for run in runs] == [
-        f"search-{n}-{seed}" for n in ("relativistic", "tuned") for seed in (8, 9)
-    ]
+    assert [run.folder.name for run in runs] == [f"search-{n}-{seed}" for n in ("mine", "tuned") for seed in (8, 9)]
     assert [run.recipe.seed for run in runs] == [8, 9, 8, 9]
     assert {run.step * run.recipe.batch_size for run in runs} == {80}
-    kept = json.loads((home / "logs/studies/digits/relativistic/search/confirmation.json").read_text())
+    kept = json.loads((home / "logs/studies/digits/mine/search/confirmation.json").read_text())
     assert [each["fid"] for each in kept["scores"]["tuned"]] == found.fids("tuned")
-    assert f"{fmean(found.fids('relativistic')):.1f}" in found.table()
+    assert f"{fmean(found.fids('mine')):.1f}" in found.table()
     with pytest.raises(UserError, match="seeds 0 must be"):
         confirm("bce", {}, seeds=0)
 

@@ -50,14 +50,14 @@ def database():
 
 
 def test_processes_share_a_study_in_a_new_database_and_a_killed_one_is_taken_over(database, searchers, small, home):
-    ways = dict(home=str(home), trials=4, storage=database, **small)
+    ways = dict(home=str(home), trials=3, storage=database, **small)
     assert searchers.search(moment="step:1:3", **ways) == [-9]
     assert searchers.search(at_once=2, **ways) == [0, 0]
-    study = tune(trials=4, storage=database, **small)
+    study = tune(trials=3, storage=database, **small)
     states = [trial.state.name for trial in study.trials]
-    assert sorted(states) == ["COMPLETE"] * 4 + ["FAIL"]
+    assert sorted(states) == ["COMPLETE"] * 3 + ["FAIL"]
     assert sorted(trial.user_attrs["run"] for trial in study.trials if trial.value) == [
-        f"search-{number:03d}" for number in range(4)
+        f"search-{number:03d}" for number in range(3)
     ]
     assert not list((home / "logs" / "studies").rglob("journal.log"))
 
