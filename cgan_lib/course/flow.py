@@ -25,7 +25,6 @@ from cgan_lib.training import pick_device, pick_precision
 
 FASTEST = 100.0  # of the waves that tell a network the time, in radians from t = 0 to t = 1
 UNLABELLED = 0.1  # of the images in a batch: what they teach is wanted for guidance
-LEFT = 0.05  # of the time, at least: near the end the velocity would be divided by next to nothing
 WARM_UP = 100  # steps in which the learning rate rises
 
 Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x, t, labels) → of the shape of x
@@ -91,7 +90,7 @@ class FlowGenerator(ConditionalGenerator):
         self.before, self.after = Moved(c, embed_dim), Moved(c, embed_dim)
         self.down, self.middle, self.up = downsample(c, 2 * c), Moved(2 * c, embed_dim), upsample(2 * c, c)
         self.write, self.clamp = nn.Conv2d(c, 4 * channels, kernel_size=3, padding=1), Clamp()
-        nn.init.zeros_(self.write.weight)  # at first all ends grey
+        nn.init.zeros_(self.write.weight)  # at first nothing moves
 
     def velocity(self, x: Tensor, t: Tensor, labels: Tensor, heard: Tensor | None = None) -> Tensor:
         """x (N,C,H,W), t (N,) from 0 to 1, labels (N,) → (N,C,H,W); where `heard` (N,) is 0 the label is not told."""
@@ -100,9 +99,7 @@ class FlowGenerator(ConditionalGenerator):
         told = F.silu(self.time(waves(t, label.shape[1])) + label)
         high = self.before(self.read(F.pixel_unshuffle(x, 2)), told)  # (N, c, H/2, W/2)
         low = self.middle(self.down(high), told)  # (N, 2c, H/4, W/4)
-        image = F.pixel_shuffle(self.write(F.silu(self.after(high + self.up(low), told))), 2)
-        # Guessing where x will end is easier than the velocity, which would have to carry all noise through the layers
-        return (image - x) / (1 - t).clamp(min=LEFT).view(-1, 1, 1, 1)
+        return F.pixel_shuffle(self.write(F.silu(self.after(high + self.up(low), told))), 2)
 
     def guided(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         """The velocity with the label, `guidance` times as far from the one without it."""

@@ -96,7 +96,7 @@ def test_noise_fails_for_nearly_everything(measured):
 @pytest.mark.parametrize(
     ("field", "bound", "past", "name"),
     [
-        ("fid", 100.0, 0.1, ALL[0]),
+        ("fid", 200.0, 0.1, ALL[0]),
         ("coverage", 0.4, -0.001, ALL[1]),
         ("as_requested", 0.9 * 96, -0.01, ALL[2]),
         ("worst_class", 45.0, -0.01, ALL[3]),
@@ -188,7 +188,7 @@ def test_a_folder_gets_a_certificate_and_nothing_is_written_into_it(folder, quic
     assert [*rows] == ["same pictures", *ALL]
     assert rows["FID ↓"] | {"folder": ""} == dict(
         **dict(folder="", data="digits", seed="12", criterion="FID ↓", score="20.00", real="20.00"),
-        **dict(bound="at most 100.00", verdict="passes", overall="passed"),
+        **dict(bound="at most 200.00", verdict="passes", overall="passed"),
     )
 
 

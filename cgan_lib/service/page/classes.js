@@ -1,7 +1,8 @@
 // Classes: what they are called, and what they are made of where a class has several attributes.
 
 /** Whether images are of single signs, drawn with a pen. */
-export const areStrokes = ({ class_names: names, channels }) => channels !== 3 && names.every((name) => name.length === 1);
+export const areStrokes = ({ class_names: names, channels }) => (
+  channels !== 3 && names.every((name) => name.length === 1));
 
 /** Whether classes are the ten digits, so that a number can be written with them. */
 export const areDigits = ({ class_names: names }) => names.join() === "0,1,2,3,4,5,6,7,8,9";

@@ -62,17 +62,20 @@ export function controls(state) {
   }
 
   /** With several parts, each below its name. */
-  const named = (part, ...elements) => (
-    parts.length > 1 ? [make("p", { className: "part-name", textContent: part.name, dir: "auto" }), ...elements] : elements);
+  function headed(part, element) {
+    if (parts.length === 1) return [element];
+    return [make("p", { className: "part-name", textContent: part.name, dir: "auto" }), element];
+  }
 
   function buildClasses() {
     parts = partsOf(settings);
     choosers = parts.map((part, k) => (
       chooser(part, { id: k ? `class-${k}` : "digits" }, (n) => choose(withPart(parts, state.view.value, k, n)))));
-    goals = parts.map((part, k) => list(part, { id: k ? `toward-${k}` : "toward", ...(k && { "aria-label": part.name }) },
+    const named = (part, k) => (k ? { id: `toward-${k}`, "aria-label": part.name } : { id: "toward" });
+    goals = parts.map((part, k) => list(part, named(part, k),
       (n) => state.change({ toward: withPart(parts, state.view.toward, k, n) })));
     byId("classes-title").textContent = parts.length > 1 ? "Class" : parts[0].name;
-    byId("classes").replaceChildren(...choosers.flatMap(({ element }, k) => named(parts[k], element)));
+    byId("classes").replaceChildren(...choosers.flatMap(({ element }, k) => headed(parts[k], element)));
     byId("goals").replaceChildren(...goals);
     byId("goals").parentElement.classList.toggle("words", settings.class_names.some((name) => [...name].length > 3));
   }

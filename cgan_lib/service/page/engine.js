@@ -2,8 +2,9 @@
 //
 // studio.json, of the service and of the demo site: { models: [settings, …] }; the service has one model, and says
 // where its `docs` are. `settings` are those of one model: name, class_names, attributes (name and values of each, none
-// where a class is one thing; the last counts fastest), image_size, channels, latent_dim, directions, reach, max_grid, mixes, and where there is a sheet of `real` images, `real_classes` of its rows; in the browser also its
-// `network` (cgan_lib/publish/compact.py), the `vector` of each direction, and `weights`: name and length of the file.
+// where a class is one thing; the last counts fastest), image_size, channels, latent_dim, directions, reach, max_grid,
+// mixes, and where there is a sheet of `real` images, `real_classes` of its rows; in the browser also its `network`
+// (cgan_lib/publish/compact.py), the `vector` of each direction, and `weights`: name and length of the file.
 // `onProgress(fraction)` is called with 0 to 1 while that loads.
 // `draw({ value, toward, share, moves, seed, index, truncation, grid, gridSize })` gives `{ tiles, side, columns }`:
 // each tile is three planes (red, green, blue) of side × side greys, row by row. `index` says which latent of the seed

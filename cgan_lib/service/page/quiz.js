@@ -46,7 +46,8 @@ export function quiz({ settingsOf, engineOf, look }) {
 
   /** What is said of real images: of photographs, other words than of what was written. */
   const real = () => (areStrokes(settings)
-    ? { question: "Did a person write this,", answer: "A person wrote it" } : { question: "Is this real,", answer: "It is real" });
+    ? { question: "Did a person write this,", answer: "A person wrote it" }
+    : { question: "Is this real,", answer: "It is real" });
 
   const written = async (value) => (
     cut(await load(sheets, settings), settings, settings.real_classes.indexOf(value), below(EACH)));

@@ -18,14 +18,14 @@ const towards = (view) => view.share > 0 && view.toward !== view.value;
 
 /** "an 8, 5% of the way to a 3", "16 different 8s". */
 export function subject(settings, view) {
-  const { value, toward, share, grid, gridSize } = view, name = apart(nameOf(settings, value)), short = name.length === 1;
+  const { value, toward, share, grid, gridSize } = view, plain = nameOf(settings, value), name = apart(plain);
   const called = (label) => {
     const name = nameOf(settings, label), plain = !settings.attributes.length && takesArticle(name);
     return `${plain ? `${article(name)} ` : ""}${apart(name)}`;
   };
   const goal = called(toward);
   const way = towards(view) ? `, ${Math.round(100 * share)}% of the way to ${goal}` : "";
-  if (grid && gridSize > 1) return `${gridSize ** 2} ${short ? `different ${name}s` : `× ${name}`}${way}`;
+  if (grid && gridSize > 1) return `${gridSize ** 2} ${plain.length === 1 ? `different ${name}s` : `× ${name}`}${way}`;
   return `${called(value)}${way}`;
 }
 
