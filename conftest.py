@@ -20,6 +20,8 @@ DEAREST = (
     "notebooks/06_latent_studio.ipynb",
     "notebooks/07_serving_and_sharing.ipynb",
     "tests/package/test_wheel.py",
+    "tests/tuning/test_study.py",
+    "notebooks/05_tuning_with_optuna.ipynb",
     "tests/test_cli.py",
     "tests/browser/test_parts.py",
     "tests/browser/test_page.py",

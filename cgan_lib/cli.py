@@ -20,6 +20,7 @@ from cgan_lib.version import __version__
 COMMANDS = {
     "data": "Give a folder of pictures a name, and say what is in it.",
     "train": "Train a recipe, or go on with its run.",
+    "tune": "Search for settings of a recipe, in many short trials.",
     "recipes": "The recipes, as a table.",
     "info": "Both networks of a recipe; what a generator draws, by name.",
     "generate": "Make one image for each label asked for.",
@@ -59,7 +60,7 @@ def _run(name: str = "--help", *arguments: str) -> int:
         raise unknown("command", name, COMMANDS)
     else:
         module = import_module(f"cgan_lib.commands.{name}")  # with all that it needs, and nothing that only others do
-        if name == "train":
+        if name in ("train", "tune"):
             module.check_recipe(*arguments[:1])
         return _parsed(f"{program()} {name}", module.command, arguments)() or 0
     return 0

@@ -29,6 +29,8 @@ CI_STEPS = 40
 SAMPLES = {"ci": 200, "demo": 2000, "full": 10_000}  # images in a measurement
 QUICK_SAMPLES = {"ci": 100, "demo": 1000, "full": 2000}  # the same while a recipe trains
 SEEDS = {"ci": 1, "demo": 1, "full": 3}  # times that they are made and measured
+TRIALS = {"ci": 3, "demo": 12, "full": 40}  # of a search
+FRESH_SEEDS = {"ci": 1, "demo": 3, "full": 3}  # with which its winner has to prove itself
 # These say how long a run is and how often it reports: they may change when a run is continued.
 LENGTH_FIELDS = ("steps", "demo_steps", "epochs", "log_every", "grid_every", "save_every")
 

@@ -9,11 +9,13 @@ from cgan_lib.data import check_dataset
 from cgan_lib.errors import unknown
 from cgan_lib.recipe import (
     CI_STEPS,
+    FRESH_SEEDS,
     LENGTH_FIELDS,
     PROFILES,
     QUICK_SAMPLES,
     SAMPLES,
     SEEDS,
+    TRIALS,
     Precision,
     Recipe,
     check_profile,
@@ -22,12 +24,14 @@ from cgan_lib.recipe import (
 
 __all__ = [
     "CI_STEPS",
+    "FRESH_SEEDS",
     "LENGTH_FIELDS",
     "PROFILES",
     "QUICK_SAMPLES",
     "RECIPES",
     "SAMPLES",
     "SEEDS",
+    "TRIALS",
     "Precision",
     "Recipe",
     "check_profile",

@@ -1,14 +1,15 @@
-"""What several commands take: the generator they work on, and the file they write."""
+"""What several commands take: the generator they work on, the recipe they train, and the file they write."""
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from tyro.conf import Positional
 
 from cgan_lib.errors import UserError
 from cgan_lib.paths import check_path
+from cgan_lib.recipes import RECIPES, Recipe, get_recipe
 
 Source = Annotated[
     Positional[str],
@@ -17,6 +18,22 @@ Source = Annotated[
         help="a run folder, a weight file, a published folder, hf://owner/name, or the name of a shipped generator",
     ),
 ]
+
+if TYPE_CHECKING:
+    OneOfTheRecipes = Recipe
+else:  # a subcommand each, so that the options have the recipe's values as defaults
+    OneOfTheRecipes = tyro.extras.subcommand_type_from_defaults(
+        RECIPES,
+        {name: f"{r.model}, {r.image_size}×{r.image_size}, loss {r.loss}, lr {r.lr:g}" for name, r in RECIPES.items()},
+        prefix_names=False,
+        sort_subcommands=False,
+    )
+
+
+def check_recipe(name: str = "-", /) -> None:
+    """One line with the nearest name, where tyro would list them all; options may come first."""
+    if not name.startswith("-"):
+        get_recipe(name)
 
 
 def check_out(out: Path, force: bool, *suffixes: str) -> None:

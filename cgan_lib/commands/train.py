@@ -1,35 +1,19 @@
 """`cgan train`: its options are the fields of `Recipe`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import tyro
 from tyro.conf import OmitArgPrefixes
 
 from cgan_lib import parallel
 from cgan_lib.classes import Classes, spread
+from cgan_lib.commands.arguments import OneOfTheRecipes, check_recipe
 from cgan_lib.console import from_here, leave_closed_terminal, neighbour, program, quoted
 from cgan_lib.figures import WIDTH, draw_history, house_style
 from cgan_lib.paths import home, make_folder, short
-from cgan_lib.recipes import RECIPES, Recipe, get_recipe
 from cgan_lib.runs import Run, Stopped, train
 
+__all__ = ["check_recipe", "command"]
 LABELS = 10  # to draw, in the line that says how to
-if TYPE_CHECKING:
-    OneOfTheRecipes = Recipe
-else:  # a subcommand each, so that the options have the recipe's values as defaults
-    OneOfTheRecipes = tyro.extras.subcommand_type_from_defaults(
-        RECIPES,
-        {name: f"{r.model}, {r.image_size}×{r.image_size}, loss {r.loss}, lr {r.lr:g}" for name, r in RECIPES.items()},
-        prefix_names=False,
-        sort_subcommands=False,
-    )
-
-
-def check_recipe(name: str = "-", /) -> None:
-    """One line with the nearest name, where tyro would list them all; options may come first."""
-    if not name.startswith("-"):
-        get_recipe(name)
 
 
 def command(

@@ -21,7 +21,7 @@ from cgan_lib.training import pick_device, pick_precision
 
 COURSE = Path(__file__).resolve().parents[2]
 PYPROJECT = COURSE / "pyproject.toml"
-EXTRAS = ("notebooks", "onnx", "service")  # of the package, that the cells of the notebooks need
+EXTRAS = ("notebooks", "onnx", "tune", "service")  # of the package, that the cells of the notebooks need
 KEEP_AS_THEY_ARE = ("torch", "torchvision", "numpy")  # Colab's own builds fit its GPUs
 
 

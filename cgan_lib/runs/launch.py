@@ -29,13 +29,13 @@ SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")  # that the agent hands on 
 ENDED, STOPPED, FAILED = "ended", "stopped", "failed-{}"  # files in which a worker notes what became of its training
 
 
-def launch(recipe: Recipe, processes: int, *, live: bool, score: Any, **job: Any) -> Run:
+def launch(recipe: Recipe, processes: int, *, live: bool, score: Any, watch: Any, **job: Any) -> Run:
     """Train `recipe` in `processes` processes of this machine, with a part of every batch each; its run.
 
     `job` are other arguments of `train`. What a process raises is raised here. Ctrl-C is handed on to all, which save:
     then it raises `Stopped`.
     """
-    _check(recipe, processes, live, score)
+    _check(recipe, processes, live, score, watch)
     with tempfile.TemporaryDirectory() as folder:
         job |= {"recipe": asdict(recipe), "score": score, "notes": folder}
         died = _run(processes, ["-m", WORKER, json.dumps(job)])
@@ -43,13 +43,14 @@ def launch(recipe: Recipe, processes: int, *, live: bool, score: Any, **job: Any
     return _result(notes, died)
 
 
-def _check(recipe: Recipe, processes: int, live: bool, score: Any) -> None:
+def _check(recipe: Recipe, processes: int, live: bool, score: Any, watch: Any) -> None:
     if not isinstance(processes, int) or not 1 <= processes <= MOST_PROCESSES:
         raise UserError(f"processes={shown(processes, 30)} must be a whole number from 1 to {MOST_PROCESSES}.")
     if parallel.under_torchrun():
         raise UserError("torchrun has started the processes already: leave processes out.")
-    if live or callable(score):
-        what = "live=True draws in this one" if live else "a score of your own cannot be sent to them"
+    if live or callable(score) or watch:
+        own = "a score of your own" if callable(score) else "watch"
+        what = "live=True draws in this one" if live else f"{own} cannot be sent to them"
         raise UserError(
             f"processes={processes} trains in processes of their own, and {what}: leave one of the two out."
         )

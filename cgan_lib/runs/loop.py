@@ -1,5 +1,6 @@
 """What happens at a step of a run: it is recorded, shown, saved and measured."""
 
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 import torch
@@ -13,16 +14,19 @@ from cgan_lib.runs.stop import Stopped, StopRequest, stop_requests
 from cgan_lib.sampling import NotFinite
 from cgan_lib.training import Diverged
 
+Watch = Callable[[int, float], bool]
+"""from the step of a measurement and the best value so far: whether to go on"""
 
-def go_on(session: Session, until: int, live: bool) -> Run:
-    """Bring a run from where it stands to step `until`; `Stopped` when it was asked to stop."""
+
+def go_on(session: Session, until: int, live: bool, watch: Watch | None = None) -> Run:
+    """Bring a run from where it stands to step `until`, or until `watch` ends it; `Stopped` when asked to stop."""
     start = session.step
     finished = 0 < start >= until
     if finished:
         session.say(f"has its {start} steps already. To train anew, give the run another name.")
     elif start:
         session.say(f"goes on from step {start}.")
-    stopped_by = _train(session, until, live) if session.unmeasured or not finished else 0
+    stopped_by = _train(session, until, live, watch) if session.unmeasured or not finished else 0
     with parallel.together():
         if parallel.is_first():  # also when finished: it may have been killed between its last checkpoint and this
             session.write_generator()
@@ -39,14 +43,14 @@ def _say_where(step: int, until: int) -> str:
     return f"stopped {where}"
 
 
-def _train(session: Session, until: int, live: bool) -> int:
+def _train(session: Session, until: int, live: bool, watch: Watch | None) -> int:
     """Train; returns the signal that stopped it, or 0."""
     with ExitStack() as stack:
         with parallel.together():
             recorder = stack.enter_context(recording(session, until, live))
         stop = stack.enter_context(stop_requests())
         try:
-            Loop(session, until, recorder, stop).run()
+            Loop(session, until, recorder, stop, watch).run()
         except (Diverged, NotFinite) as error:
             diverged = error if isinstance(error, Diverged) else session.trainer.diverged("an image of the generator")
             kept = (
@@ -59,12 +63,20 @@ def _train(session: Session, until: int, live: bool) -> int:
 class Loop:
     """One session from step to step: records, saves and measures.
 
-    Of several processes, the first has the recorder, and writes. The others are told what went wrong there, and help to
-    measure.
+    Of several processes, the first has the recorder, writes, and asks `watch`. The others are told what went wrong
+    there, and help to measure.
     """
 
-    def __init__(self, session: Session, until: int, recorder: Recorder | None, stop: StopRequest):
+    def __init__(
+        self,
+        session: Session,
+        until: int,
+        recorder: Recorder | None,
+        stop: StopRequest,
+        watch: Watch | None = None,
+    ):
         self.session, self.until, self.recorder, self.stop = session, until, recorder, stop
+        self.watch, self.worth_it = watch, True
         self.recipe, self.trainer = session.recipe, session.trainer
 
     def run(self) -> None:
@@ -100,7 +112,7 @@ class Loop:
         if self.recorder:
             self.recorder.look_ahead()
         self.stop.signal = parallel.agreed(self.stop.signal)
-        return not self.stop.signal
+        return self.worth_it and not self.stop.signal
 
     def record(self, metrics: dict[str, Tensor]) -> None:
         """Add a point to each curve."""
@@ -141,6 +153,8 @@ class Loop:
                 if scorer.is_best(scores, in_turn=self._in_turn, eligible=self.trainer.grown):
                     session.write_best()
             session.save(unmeasured=False)
+        if watch := self.watch:
+            self.worth_it = parallel.from_first(lambda: watch(session.step, scorer.best.value))
 
     @property
     def _in_turn(self) -> bool:

@@ -61,3 +61,19 @@ class Best:
     def load_state_dict(self, state: dict) -> None:
         """Continue from `state_dict()`."""
         vars(self).update(copy.deepcopy(state))
+
+
+def lowest_stable_loss(curves: Mapping[str, tuple[Sequence[int], Sequence[float]]], window: int) -> float:
+    """The lowest generator loss in a stable window, by the rule above, read off the curves of a run afterwards.
+
+    `window` is the number of steps between two checkpoints; infinite when the discriminator was never stable.
+    """
+    best = Best()
+    (steps, losses_g), (_, losses_d) = curves["loss/G"], curves["loss/D"]
+    points = list(zip(steps, losses_g, losses_d, strict=True))
+    for end in range(window, max(steps, default=0) + 1, window):
+        for step, loss_g, loss_d in points:
+            if end - window < step <= end:
+                best.record({"loss/G": float(loss_g), "loss/D": float(loss_d)})
+        best.close_window()
+    return best.value

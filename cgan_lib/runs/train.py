@@ -17,7 +17,7 @@ from cgan_lib.paths import make_folder, short
 from cgan_lib.recipes import QUICK_SAMPLES, Recipe, check_profile, current_profile, get_recipe
 from cgan_lib.runs.about import About, about, find_pictures, pictures_folder, read_about, refuse_other_data, write_about
 from cgan_lib.runs.launch import launch
-from cgan_lib.runs.loop import go_on
+from cgan_lib.runs.loop import Watch, go_on
 from cgan_lib.runs.run import Run, own_name, read_recipe, run_folder
 from cgan_lib.runs.scorer import Score, Scorer
 from cgan_lib.runs.session import Session
@@ -32,6 +32,7 @@ def train(
     device: str = "auto",
     live: bool = False,
     score: Score | None = None,
+    watch: Watch | None = None,
     processes: int = 1,
     **changes,
 ) -> Run:
@@ -47,16 +48,18 @@ def train(
     At every checkpoint and at the end a few images are measured (curves `score/…`), where a classifier of the data
     set is at hand. `score` says which generator is kept as the best one: the one of lowest `fid`, by the rule for
     `losses` in `cgan_lib.runs.selection`, or of the lowest `score(generator)`, then a curve too. Default: `fid`, and
-    `losses` where there is no classifier yet. Raises `UserError` for bad input, before anything is written, and
-    `Diverged` when a loss is no longer finite.
+    `losses` where there is no classifier yet. After each measurement `watch(step, best)` is called with the value of
+    the best one so far (infinite before there is one): where it returns False, the training ends.
 
     With `processes` it starts as many on this machine, each with a part of every batch: a GPU for each, or some cores.
     Under `torchrun` they are started already. The batch, and so what is learned, stay the same; docs/parallel.md.
+
+    Raises `UserError` for bad input, before anything is written, and `Diverged` when a loss is no longer finite.
     """
     recipe = recipe.replace(**changes) if isinstance(recipe, Recipe) else get_recipe(recipe, **changes)
     profile = current_profile() if profile is None else check_profile(profile)
     if processes != 1:
-        return launch(recipe, processes, live=live, score=score, run=run, profile=profile, device=device)
+        return launch(recipe, processes, live=live, score=score, watch=watch, run=run, profile=profile, device=device)
     parallel.join()
     device = parallel.own_device(device)
     data = parallel.in_turn(partial(load_data, recipe.dataset, image_size=recipe.image_size))
@@ -80,7 +83,7 @@ def train(
             if parallel.is_first():
                 _begin(session, known)
         scorer.prepare()
-        return go_on(session, steps, live)
+        return go_on(session, steps, live, watch)
 
 
 def _refuse_other(folder: Path, recipe: Recipe, known: About) -> None:

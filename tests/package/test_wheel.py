@@ -29,8 +29,21 @@ def test_the_wheel_holds_every_file_of_the_library(wheel):
 def test_the_library_needs_no_more_than_twenty_packages_and_nothing_of_jupyter_or_of_the_tests(requirements):
     names = {each.name for each in requirements()}
     assert len(names) <= 20
-    others = {each.name for each in requirements("notebooks", "onnx", "service", "lab", "test")} - names
-    assert {"jupyterlab", "voila", "ruff", "schemathesis", "playwright", "fastapi", "onnx", "anywidget"} <= others
+    others = {
+        each.name for each in requirements("notebooks", "onnx", "tune", "postgres", "service", "lab", "test")
+    } - names
+    assert {
+        "jupyterlab",
+        "voila",
+        "ruff",
+        "schemathesis",
+        "playwright",
+        "fastapi",
+        "onnx",
+        "optuna",
+        "psycopg",
+        "anywidget",
+    } <= others
 
 
 def test_the_wheel_says_what_it_is(wheel, site):
@@ -89,17 +102,17 @@ def test_in_an_empty_folder_the_service_draws(run, empty):
 
 WITHOUT = """
 from cgan_lib.cli import main
-print(main(["serve", "bce", "--port", "0"]), main(["export", "bce", "new.onnx"]))
+print(main(["serve", "bce", "--port", "0"]), main(["export", "bce", "new.onnx"]), main(["tune", "bce"]))
 import cgan_lib.studio.widgets
 """
 
 
 def test_what_an_extra_brings_is_asked_for_by_its_name(run, empty):
     done = run(["-c", WITHOUT], empty)
-    assert done.stdout == "2 2\n"
+    assert done.stdout == "2 2 2\n"
     asked = [re.search(r'(\w+) is missing: pip install "(.*)"\.$', line) for line in done.stderr.splitlines()]
     extras = [found[2] for found in asked if found]
-    assert extras == ["cgan_lib[service]", "cgan_lib[onnx]", "cgan_lib[notebooks]"]
+    assert extras == ["cgan_lib[service]", "cgan_lib[onnx]", "cgan_lib[tune]", "cgan_lib[notebooks]"]
     assert list(empty.iterdir()) == []
 
 

@@ -69,6 +69,7 @@ from cgan_lib.course.exercises.penalties import (
     check_relativistic,
 )
 from cgan_lib.course.exercises.projection import check_projection_head
+from cgan_lib.course.exercises.pruning import check_median_rule, check_own_rule
 from cgan_lib.course.exercises.searching import check_bolder, check_finder, check_mean_difference
 from cgan_lib.course.exercises.serving import check_batch, check_next_pass, check_passes, check_status_codes
 from cgan_lib.course.exercises.sharing import check_class_weights, check_safe_loading, check_same_generator
@@ -88,6 +89,14 @@ from cgan_lib.course.exercises.trusting import (
     check_interval,
     check_two_sets,
 )
+from cgan_lib.course.exercises.tuning import (
+    check_by_luck,
+    check_log_scale,
+    check_random_trials,
+    check_remaining,
+    check_space,
+    check_winners_luck,
+)
 from cgan_lib.course.exercises.verdict import EXERCISES, Exercise, Verdict, yours
 
 __all__ = [
@@ -103,6 +112,7 @@ __all__ = [
     "check_best_velocity",
     "check_between",
     "check_bolder",
+    "check_by_luck",
     "check_cheat",
     "check_class_numbers",
     "check_class_weights",
@@ -139,7 +149,9 @@ __all__ = [
     "check_interval",
     "check_label_planes",
     "check_lazy",
+    "check_log_scale",
     "check_mean_difference",
+    "check_median_rule",
     "check_mended",
     "check_mended_batches",
     "check_mended_flow_loss",
@@ -155,6 +167,7 @@ __all__ = [
     "check_one_style_ten_digits",
     "check_own_generator",
     "check_own_metric",
+    "check_own_rule",
     "check_pair_loss",
     "check_passes",
     "check_power_iteration",
@@ -162,8 +175,10 @@ __all__ = [
     "check_projection_head",
     "check_r1",
     "check_r2",
+    "check_random_trials",
     "check_rates",
     "check_relativistic",
+    "check_remaining",
     "check_ring_setting",
     "check_safe_loading",
     "check_same_generator",
@@ -171,6 +186,7 @@ __all__ = [
     "check_scaled_pixels",
     "check_share_of_z",
     "check_slerp",
+    "check_space",
     "check_spectral_layer",
     "check_split",
     "check_start_scale",
@@ -190,5 +206,6 @@ __all__ = [
     "check_wasserstein",
     "check_weight_counts",
     "check_which_is_better",
+    "check_winners_luck",
     "yours",
 ]
