@@ -65,7 +65,7 @@ def train(
     _refuse_other_recipe(folder, recipe)
     if there := read_about(folder):
         refuse_other_data(folder, there, known)
-    trainer = Trainer(recipe, data, device)
+    trainer = Trainer(recipe, data, device, steps)
     make_folder(folder)
     with _locked(folder):
         session = Session(trainer, folder, pictures_folder(data.name, recipe.name, name), scorer)

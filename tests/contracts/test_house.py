@@ -25,7 +25,19 @@ ORDER = (
         "recipe",
         "recipes",
     ),
-    *("sampling", "weights", "training", "figures", "evaluation", "runs", "studio", "publish", "service", "course"),
+    *(
+        "sampling",
+        "weights",
+        "devices",
+        "training",
+        "figures",
+        "evaluation",
+        "runs",
+        "studio",
+        "publish",
+        "service",
+        "course",
+    ),
     *("console", "commands", "cli", "__main__"),
 )
 FILES = sorted(path for path in LIBRARY.rglob("*.py") if path != LIBRARY / "__init__.py")
