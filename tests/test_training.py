@@ -456,7 +456,7 @@ def test_networks_that_do_not_grow_are_whole_from_the_start(tiny, digits):
 def test_the_memory_format_changes_nothing_but_the_speed(name, tiny, digits, monkeypatch):
     gradients = []
     for layout in (torch.contiguous_format, torch.channels_last):
-        monkeypatch.setattr("cgan_lib.training._best_memory_format", lambda network, layout=layout: layout)
+        monkeypatch.setattr("cgan_lib.training.best_memory_format", lambda network, layout=layout: layout)
         # a first step of Adam is as long for the smallest gradient as for the largest: the sign of a rounding error
         trainer = make(digits, name, lr=1e-9, lr_d=1e-9, penalty_every=1, **tiny)
         trainer.fit(1)
