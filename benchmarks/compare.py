@@ -31,13 +31,14 @@ from throughput import plain_steps
 from torch import nn
 
 from cgan_lib import generate, load_data
+from cgan_lib.devices import pick_device
 from cgan_lib.evaluation import evaluate, real_scores
 from cgan_lib.figures import MARKERS, WIDTH, as_png, house_style
 from cgan_lib.files import png, write_atomically
 from cgan_lib.paths import home, make_folder
 from cgan_lib.recipes import RECIPES, Recipe, get_recipe
 from cgan_lib.sampling import tile
-from cgan_lib.training import Trainer, pick_device
+from cgan_lib.training import Trainer
 from cgan_lib.weights import state_to_store
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,13 +14,13 @@ from pydantic.dataclasses import dataclass
 from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_core import ErrorDetails
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from cgan_lib.augment import check_augment
 from cgan_lib.errors import UserError, shown, unknown
 from cgan_lib.losses import LOSSES
 from cgan_lib.models import FORMER_NAMES, MODELS, Family
 from cgan_lib.models.layers import ConditionalGenerator
+from cgan_lib.models.traits import has_batch_norm
 from cgan_lib.paths import check_name
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
@@ -70,10 +70,13 @@ def _dataset_name(name: str) -> str:
     return str(name)
 
 
-def _flag(value: bool) -> bool:
-    if not isinstance(value, bool):
-        raise UserError(f"balanced={shown(value)} must be True or False.")
-    return value
+def _flag(name: str) -> BeforeValidator:
+    def check(value: bool) -> bool:
+        if not isinstance(value, bool):
+            raise UserError(f"{name}={shown(value)} must be True or False.")
+        return value
+
+    return BeforeValidator(check)
 
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, allow_inf_nan=False, extra="forbid"))
@@ -105,6 +108,8 @@ class Recipe:
     """a name in cgan_lib.losses.LOSSES"""
     penalty_weight: Annotated[float | None, AT_LEAST_0] = None
     """weight of the discriminator's gradient penalty, in losses that have one; default: the loss's own"""
+    auxiliary: Annotated[float, AT_LEAST_0] = 0.0
+    """weight of a cross-entropy that the discriminator pays for the classes of reals, in families that have a head"""
     penalty_every: Annotated[int, MORE_THAN_0] = 1
     """steps between two penalties; each then counts as many times"""
     batch_size: Annotated[int, MORE_THAN_0] = 128
@@ -115,6 +120,8 @@ class Recipe:
     """the discriminator's own learning rate (two time scales, TTUR); default: lr"""
     lr_halved_at: Annotated[int, AT_LEAST_0] = 0
     """step at which the learning rates have fallen to a half, as 1 / (1 + step / lr_halved_at); 0: they stay"""
+    lr_to_zero: Annotated[bool, _flag("lr_to_zero")] = False
+    """the learning rates fall in a straight line, to zero at the end of the run; default: they stay"""
     n_dis: Annotated[int, MORE_THAN_0] = 1
     """steps of the discriminator for one of the generator"""
     beta1: Annotated[float, FRACTION] = 0.5
@@ -123,11 +130,13 @@ class Recipe:
     """Adam's decay of the squared gradient"""
     ema: Annotated[float, FRACTION] = 0.0
     """decay of the averaged generator, which makes the samples; 0: no average"""
+    ema_power: Annotated[float, AT_LEAST_0] = 0.0
+    """in place of a decay: the weights of step t count as t to this power, so that the average grows with the run"""
     grow_every: Annotated[int, AT_LEAST_0] = 0
     """steps at each image size while a growing model grows; 0: whole from the start"""
     augment: Annotated[str, BeforeValidator(check_augment)] = ""
     """what the discriminator's view is changed by, for small data sets: translation, colour, cutout, joined by +"""
-    balanced: Annotated[bool, BeforeValidator(_flag)] = False
+    balanced: Annotated[bool, _flag("balanced")] = False
     """each class is seen equally often, however rare; default: as often as it occurs"""
     precision: Annotated[Precision, one_of("precision", get_args(Precision))] = "auto"
     """auto: bf16 where the hardware does it natively, fp16 with loss scaling on older GPUs, else fp32"""
@@ -163,12 +172,18 @@ class Recipe:
             )
         if self.feature_dim is not None and "feature_dim" not in family.options:
             raise UserError(f"the discriminator of {self.model} has no feature_dim: leave it out.")
+        if self.auxiliary and "auxiliary" not in family.options:
+            raise UserError(f"the discriminator of {self.model} has no auxiliary classifier: leave auxiliary=0.")
+        if self.lr_to_zero and self.lr_halved_at:
+            raise UserError("lr_to_zero and lr_halved_at are two ways to let the learning rates fall: choose one.")
+        if self.ema and self.ema_power:
+            raise UserError("ema and ema_power are two ways to average the generator: choose one.")
         if self.grow_every and not family.grows:
             raise UserError(f"the networks of {self.model} do not grow: leave grow_every=0, or take model growing.")
         if self.penalty_weight is not None and loss.penalty is None:
             raise UserError(f"the loss {self.loss} has no gradient penalty: leave penalty_weight out.")
-        if loss.penalty and self.weight_of_penalty and _has_batch_norm(family):
-            able = ", ".join(name for name, other in MODELS.items() if not _has_batch_norm(other))
+        if loss.penalty and self.weight_of_penalty and _normalises_batches(family):
+            able = ", ".join(name for name, other in MODELS.items() if not _normalises_batches(other))
             raise UserError(
                 f"the gradient penalty of {self.loss} looks at one image, but BatchNorm in the discriminator of "
                 f"{self.model} mixes in the others: take a model without it ({able}), or penalty_weight=0."
@@ -198,6 +213,7 @@ class Recipe:
         shape: dict[str, Any] = dict(num_classes=num_classes, channels=channels, image_size=self.image_size)
         shape |= {"attributes": attributes} if attributes else {}
         chosen = {name: value for name in family.options if (value := getattr(self, name)) is not None}
+        chosen |= {"auxiliary": bool(self.auxiliary)} if "auxiliary" in family.options else {}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             generator = family.generator(
@@ -228,14 +244,13 @@ def _explain(error: ErrorDetails) -> str:
 
 
 @cache
-def _has_batch_norm(family: Family) -> bool:
+def _normalises_batches(family: Family) -> bool:
     """Whether the discriminator normalises over the batch, so that its slope at one image depends on the others.
 
     A penalty on that slope is then none on any image (Gulrajani et al. 2017, section 4).
     """
     with torch.random.fork_rng(devices=[]):  # on the CPU: loading PyTorch's meta device would take a second
-        discriminator = family.discriminator(base_channels=8)
-    return any(isinstance(layer, _BatchNorm) for layer in discriminator.modules())
+        return has_batch_norm(family.discriminator(base_channels=8))
 
 
 def current_profile() -> str:

@@ -108,6 +108,27 @@ _ALL = [
         ema=0.999,
         demo_steps=2000,
     ),
+    # Made for one thing: the fewest seconds to good digits (benchmarks/time_to_quality.py)
+    Recipe(
+        name="speedrun",
+        model="subpixel",
+        loss="relativistic",
+        penalty_weight=0.3,
+        penalty_every=8,
+        auxiliary=1.0,
+        latent_dim=24,
+        embed_dim=32,
+        base_channels=64,
+        base_channels_d=16,
+        batch_size=64,
+        lr=3e-3,
+        lr_to_zero=True,
+        beta1=0.0,
+        beta2=0.99,
+        ema_power=10.0,
+        epochs=9,
+        demo_steps=1750,
+    ),
 ]
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
 # Progressive growing of `dcgan64`: 16×16, then 32×32 and 64×64, each faded in (Karras et al. 2018)

@@ -5,48 +5,22 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from cgan_lib import parallel
 from cgan_lib.augment import augment
 from cgan_lib.data import ImageData, ahead, batches, fits
-from cgan_lib.errors import UserError, unknown
+from cgan_lib.devices import AUTOCAST, pick_device, pick_precision
+from cgan_lib.errors import UserError
 from cgan_lib.losses import LOSSES
-from cgan_lib.models.dcgan import Growing
+from cgan_lib.models.dcgan import Growing, growth_at
 from cgan_lib.models.layers import ConditionalGenerator
-from cgan_lib.recipes import Precision, Recipe
-
-AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """`auto`: cuda, else mps, else cpu. `UserError` for a device that this machine has not got."""
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        return torch.device(next(kind for kind, there in available.items() if there))
-    kind, _, index = name.partition(":")
-    if kind not in available or not (index.isdigit() or name == kind):
-        raise unknown("device", name, ["auto", *available])
-    count = torch.cuda.device_count() if kind == "cuda" else int(available[kind])
-    if int(index or 0) >= count:
-        raise UserError(f"device {name!r} is not on this machine: use auto or cpu.")
-    return torch.device(name)
-
-
-def pick_precision(name: Precision, device: torch.device) -> str:
-    """`auto`: bf16 where `device` computes it natively, fp16 on older CUDA GPUs, else fp32."""
-    if name != "auto":
-        return name
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
-    if device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
-        return "bf16"
-    return "fp32"
+from cgan_lib.models.projection import FeatureDiscriminator
+from cgan_lib.models.traits import best_memory_format, has_batch_norm, has_dropout
+from cgan_lib.recipes import Recipe, current_profile
+from cgan_lib.schedules import ema_decay, lr_factor
 
 
 class Diverged(ArithmeticError):
@@ -62,10 +36,20 @@ class Trainer:
     """
 
     def __init__(
-        self, recipe: Recipe, data: ImageData, device: str = "auto", start: ConditionalGenerator | None = None
+        self,
+        recipe: Recipe,
+        data: ImageData,
+        device: str = "auto",
+        *,
+        length: int | None = None,
+        start: ConditionalGenerator | None = None,
     ):
-        """The generator is a copy of `start`, which goes on from what it has learned; default: the recipe's, anew."""
+        """`length`: steps of the whole run, over which learning rates fall; default: what the recipe says.
+
+        The generator is a copy of `start`, which goes on from what it has learned; default: the recipe's, anew.
+        """
         self.recipe = recipe
+        self.length = recipe.length(current_profile(), len(data)) if length is None else length
         self.device = pick_device(device)
         self.precision = pick_precision(recipe.precision, self.device)
         self.data = data.to(self.device) if fits(data, self.device) else data
@@ -74,12 +58,14 @@ class Trainer:
         generator = copy.deepcopy(start).requires_grad_() if start else new
         generator.draws(data.name, data.class_names, data.attributes)
         self.classes = data.labels.unique().to(self.device)  # of which there are images: a red 7 may be kept back
-        self.generator = generator.to(self.device).to(memory_format=_best_memory_format(generator))
-        self.discriminator = discriminator.to(self.device).to(memory_format=_best_memory_format(discriminator))
+        self.generator = generator.to(self.device).to(memory_format=best_memory_format(generator))
+        self.discriminator = discriminator.to(self.device).to(memory_format=best_memory_format(discriminator))
         parallel.normalise_jointly(generator, discriminator)
         self.growing = [network for network in (generator, discriminator) if isinstance(network, Growing)]
         self._grow()
-        self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval() if recipe.ema else None
+        averages = recipe.ema or recipe.ema_power
+        self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval() if averages else None
+        self.in_one_pass = not (has_batch_norm(discriminator) or has_dropout(discriminator))
         self.loss = LOSSES[recipe.loss]
         self.parameters_g, self.parameters_d = list(self.generator.parameters()), list(self.discriminator.parameters())
         self.optimizer_g = self._adam(self.parameters_g, recipe.lr)
@@ -125,9 +111,9 @@ class Trainer:
         fake_labels = labels if self.loss.paired else self.classes[classes]
         with self._autocast(), torch.set_grad_enabled(g_moves):
             fake = self.generator(z, fake_labels)  # one forward pass serves both networks
-        metrics = self.d_step(real, labels, fake.detach(), fake_labels, measure)
+        real_logits, metrics = self.d_step(real, labels, fake.detach(), fake_labels, measure)
         if g_moves:
-            metrics |= self.g_step(fake, fake_labels, real, measure)
+            metrics |= self.g_step(fake, fake_labels, real_logits, measure)
             self._update_average()
         self.scaler.update()
         self.step += 1
@@ -135,41 +121,44 @@ class Trainer:
 
     def d_step(
         self, real: Tensor, labels: Tensor, fake: Tensor, fake_labels: Tensor, measure: bool = False
-    ) -> dict[str, Tensor]:
-        """Move the discriminator towards telling `real` from `fake`; no gradient reaches the generator."""
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Move the discriminator towards telling `real` from `fake`; no gradient reaches the generator.
+
+        Returns its logits of the reals (B,), and the metrics.
+        """
         real, fake = (augment(images, self.recipe.augment) for images in (real, fake))
         with self._autocast():
-            real_logits = self.discriminator(real, labels)
-            fake_logits = self.discriminator(fake, fake_labels)
-        loss = self.loss.d(real_logits.float(), fake_logits.float())
-        penalty = self._penalty(real, fake, labels)  # 0, except in losses that have one
-        self._descend(loss + penalty, self.parameters_d, self.optimizer_d)
+            real_logits, fake_logits, of_classes = self._judge(real, labels, fake, fake_labels)
+        loss = self.loss.d(real_logits, fake_logits)
+        extra = of_classes + self._penalty(real, fake, labels)  # 0, except where the recipe asks for it
+        self._descend(loss + extra, self.parameters_d, self.optimizer_d)
+        real_logits, fake_logits = real_logits.detach(), fake_logits.detach()
         if not measure:
-            return {}
-        verdicts = self.loss.verdicts(real_logits.detach().float(), fake_logits.detach().float())
-        return {"loss/D": loss.detach(), **verdicts, "gradient_norm/D": _gradient_norm(self.parameters_d)}
+            return real_logits, {}
+        verdicts = self.loss.verdicts(real_logits, fake_logits)
+        norm = {"gradient_norm/D": _gradient_norm(self.parameters_d)}
+        return real_logits, {"loss/D": loss.detach()} | verdicts | norm
 
-    def g_step(self, fake: Tensor, fake_labels: Tensor, real: Tensor, measure: bool = False) -> dict[str, Tensor]:
-        """Move the generator towards images that the discriminator takes for real; `fake` carries its graph."""
+    def g_step(
+        self, fake: Tensor, fake_labels: Tensor, real_logits: Tensor, measure: bool = False
+    ) -> dict[str, Tensor]:
+        """Move the generator towards images that the discriminator takes for real; `fake` carries its graph.
+
+        `real_logits` (B,) are those of `d_step`: only a loss that compares fakes with reals looks at them.
+        """
         with self._autocast():
-            logits = [self.discriminator(augment(fake, self.recipe.augment), fake_labels)]
-            if self.loss.relative:  # then the reals of the batch have the labels of the fakes
-                logits.append(self.discriminator(augment(real, self.recipe.augment), fake_labels).detach())
-        loss = self.loss.g(*(part.float() for part in logits))
+            logits = self.discriminator(augment(fake, self.recipe.augment), fake_labels).float()
+        loss = self.loss.g(logits, real_logits) if self.loss.relative else self.loss.g(logits)
         self._descend(loss, self.parameters_g, self.optimizer_g)
         return {"loss/G": loss.detach(), "gradient_norm/G": _gradient_norm(self.parameters_g)} if measure else {}
 
     def _prepare(self) -> None:
-        """Bring networks and optimisers to what this step is due: mode, size and learning rates.
-
-        The rates fall as 1/t in the long run, what stochastic approximation asks for (TTUR, 2017).
-        """
+        """Bring networks and optimisers to what this step is due: mode, size and learning rates."""
         for network in (self.generator, self.discriminator):
             if not network.training:  # (setting it visits every layer, 0.1 ms)
                 network.train()
         self._grow()
-        halved_at, recipe = self.recipe.lr_halved_at, self.recipe
-        factor = 1 / (1 + self.step / halved_at) if halved_at else 1.0
+        recipe, factor = self.recipe, lr_factor(self.recipe, self.step, self.length)
         for optimizer, lr in ((self.optimizer_g, recipe.lr), (self.optimizer_d, recipe.lr_d or recipe.lr)):
             optimizer.param_groups[0]["lr"] = lr * factor
 
@@ -203,10 +192,16 @@ class Trainer:
 
     def state_dict(self) -> dict:
         """Everything that the next step depends on."""
-        return {name: part.state_dict() for name, part in self._parts().items()} | {"step": self.step}
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        return parts | {"step": self.step, "length": self.length}
 
     def load_state_dict(self, state: dict) -> None:
-        """Continue from `state_dict()` of a trainer of the same recipe."""
+        """Continue from `state_dict()` of a trainer of the same recipe; `UserError` where its length may not change."""
+        if self.recipe.lr_to_zero and state["length"] != self.length:
+            raise UserError(
+                f"the learning rates of this run fall to zero at step {state['length']}: go on with "
+                f"steps={state['length']} (not {self.length}), or train anew under another name."
+            )
         for name, part in self._parts().items():
             if name != "scaler" or state[name]:  # a checkpoint of another precision has none
                 part.load_state_dict(state[name])
@@ -234,6 +229,25 @@ class Trainer:
         with torch.autocast(self.device.type, enabled=False):  # second derivatives want full precision
             return every * weight * self.loss.penalty(self.discriminator, real, fake.float(), labels)
 
+    def _judge(
+        self, real: Tensor, labels: Tensor, fake: Tensor, fake_labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | float]:
+        """Logits of reals (B,) and fakes (B,), and what wrong guesses at the classes of the reals cost.
+
+        Both in one pass, which is faster, unless a layer of the discriminator would tell.
+        """
+        if not self.in_one_pass:
+            real_logits, fake_logits = self.discriminator(real, labels), self.discriminator(fake, fake_labels)
+            return real_logits.float(), fake_logits.float(), 0.0
+        both = torch.cat([real, fake]), torch.cat([labels, fake_labels])  # (2B, C, H, W), (2B,)
+        if not (self.recipe.auxiliary and isinstance(self.discriminator, FeatureDiscriminator)):
+            real_logits, fake_logits = self.discriminator(*both).float().chunk(2)
+            return real_logits, fake_logits, 0.0
+        logits, guesses = self.discriminator.with_guesses(*both)  # (2B,), (2B, num_classes)
+        cost = self.recipe.auxiliary * F.cross_entropy(guesses[: len(real)].float(), labels)
+        real_logits, fake_logits = logits.float().chunk(2)
+        return real_logits, fake_logits, cost
+
     def _grow(self) -> None:
         """Bring growing networks to the size that this step is due."""
         if every := self.recipe.grow_every:
@@ -254,31 +268,13 @@ class Trainer:
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        """Averaged weights move towards the current ones; buffers (BatchNorm statistics) are copied.
-
-        The decay ramps up, min(ema, (1 + t) / (10 + t)), so that the random start is soon forgotten.
-        """
+        """Averaged weights move towards the current ones; buffers (BatchNorm statistics) are copied."""
         if self.averaged is None:
             return
-        decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
+        decay = ema_decay(self.recipe, self.step)
         torch._foreach_lerp_([*self.averaged.parameters()], [*self.parameters_g], 1 - decay)
         for mine, theirs in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
             mine.copy_(theirs)
-
-
-def growth_at(stage: float) -> float:
-    """How far networks have grown when `stage` image sizes have had their time (Karras et al. 2018, section 2).
-
-    The first size is trained alone; every further one is faded in during the first half of its time.
-    """
-    whole, part = divmod(stage, 1)
-    return whole - 1 + min(1.0, 2 * part) if whole else 0.0
-
-
-def _best_memory_format(network: nn.Module) -> torch.memory_format:
-    """Channels last is what convolutions in reduced precision want, on CPUs and GPUs; InstanceNorm wants it first."""
-    by_channel = any(isinstance(layer, nn.InstanceNorm2d) for layer in network.modules())
-    return torch.contiguous_format if by_channel else torch.channels_last
 
 
 def _gradient_norm(parameters: list[nn.Parameter]) -> Tensor:

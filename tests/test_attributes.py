@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cgan_lib import UserError, generate, get_recipe, load_data, load_generator
+from cgan_lib import RECIPES, UserError, generate, get_recipe, load_data, load_generator
 from cgan_lib.attributes import join_labels, joint_names, split_labels
 from cgan_lib.data import ImageData, batches, check_classes
 from cgan_lib.data.made import COLOURS, HELD_OUT
@@ -31,8 +31,8 @@ EACH = sorted(MODELS)
 
 
 def build(model, size=16):
-    name = {"residual": "relativistic", "growing": "dcgan64_progressive", "dcgan": "dcgan64"}.get(model, model)
-    recipe = get_recipe(name, image_size=size, base_channels=16, base_channels_d=8)
+    recipe = next(recipe for recipe in RECIPES.values() if recipe.model == model)
+    recipe = recipe.replace(image_size=size, latent_dim=100, base_channels=16, base_channels_d=8)
     return recipe.build(30, 3, SIZES)
 
 

@@ -12,6 +12,7 @@ from cgan_lib.models.labels import LabelPlane
 from cgan_lib.models.layers import check_image, downsample, upsample
 from cgan_lib.models.limits import halvings, quarter
 from cgan_lib.models.projection import ProjectionHead, Residual
+from cgan_lib.models.subpixel import DepthToSpace, SpaceToDepth
 
 PUBLISHED_SHAPES = {
     "label_embedding.weight": (10, 20),
@@ -145,6 +146,7 @@ LOUDNESS = {
     "growing": (0.35, 0.35),
     "projection": (0.35, None),
     "residual": (0.35, 0.35),
+    "subpixel": (0.35, 0.35),
 }
 
 
@@ -384,3 +386,16 @@ def test_a_residual_block_adds_to_its_input_and_starts_small():
 def test_residual_networks_have_no_norm_layers(network):
     layers = getattr(MODELS["residual"], network)(base_channels=8).modules()
     assert not [layer for layer in layers if "Norm" in type(layer).__name__ or is_parametrized(layer)]
+
+
+# --- subpixel
+
+
+def test_pixels_move_between_channels_and_places_and_back():
+    maps = torch.arange(2 * 8 * 4 * 6.0).view(2, 8, 4, 6)
+    large = DepthToSpace()(maps)
+    assert large.shape == (2, 2, 8, 12)
+    assert torch.equal(large[:, :, ::2, ::2], maps[:, :2])  # of four places each channel has the first, here
+    assert torch.equal(SpaceToDepth()(large), maps)
+    order = torch.arange(8).view(4, 2).T.flatten()  # PyTorch's own has the channels of a pixel side by side
+    assert torch.equal(large, torch.nn.functional.pixel_shuffle(maps[:, order], 2))

@@ -12,7 +12,7 @@ from cgan_lib import RECIPES, Recipe, UserError, get_recipe, train
 from cgan_lib.models import MODELS
 from cgan_lib.recipes import CI_STEPS, QUICK_SAMPLES, check_profile, current_profile
 
-NAMES = {"augment", "balanced", "name", "model", "dataset", "loss", "precision"}
+NAMES = {"augment", "balanced", "lr_to_zero", "name", "model", "dataset", "loss", "precision"}
 FROM_1 = {
     *("image_size", "latent_dim", "embed_dim", "base_channels", "base_channels_d", "feature_dim", "penalty_every"),
     *("batch_size", "n_dis", "epochs", "demo_steps", "log_every", "grid_every", "save_every"),
@@ -22,13 +22,14 @@ FRACTIONS = {"dropout", "beta1", "beta2", "ema"}
 ABOVE_0 = {"lr", "lr_d"}
 MAY_BE_NONE = {"steps", "lr_d", "feature_dim", "penalty_weight"}
 SYSTEMS = ["bce", "dropout", "spatial", "dcgan64", "projection"]
-EXTRAS = ["relativistic", "dcgan64_progressive"]  # nobody published them as they are here
+EXTRAS = ["relativistic", "speedrun", "dcgan64_progressive"]  # nobody published them as they are here
 WIDTHS = ("base_channels", "base_channels_d", "feature_dim")
 # What some fields mean something in
 HOME = {
     "feature_dim": dict(model="projection"),
     "penalty_weight": dict(model="residual", loss="wasserstein"),
     "grow_every": dict(model="growing"),
+    "auxiliary": dict(model="residual"),
 }
 
 
@@ -104,6 +105,10 @@ def test_names_that_are_no_folder_are_refused(recipe, value):
     [
         (dict(model="spatal"), r"unknown model 'spatal': did you mean 'spatial'\?"),
         (dict(balanced=1), r"balanced=1 must be True or False"),
+        (dict(lr_to_zero=1), r"lr_to_zero=1 must be True or False"),
+        (dict(auxiliary=1), r"the discriminator of bce has no auxiliary classifier: leave auxiliary=0\."),
+        (dict(lr_to_zero=True, lr_halved_at=5), r"lr_to_zero and lr_halved_at are two ways .*: choose one\."),
+        (dict(ema=0.9, ema_power=5), r"ema and ema_power are two ways .*: choose one\."),
         (dict(augment="cutuot"), r"unknown augmentation 'cutuot': did you mean 'cutout'\?"),
         (dict(dataset=7), r"dataset=7 must be a name, such as mnist, or a path"),
         (dict(dataset=" "), r"dataset=' ' must be a name"),
@@ -256,7 +261,16 @@ def test_profiles_change_nothing_but_the_number_of_steps(tiny, monkeypatch):
 
 LENGTH = {"steps", "demo_steps", "epochs", "log_every", "grid_every", "save_every"}
 OTHER = dict(name="other", model="spatial", dataset="mnist", loss="minimax", precision="fp32")
-OTHER |= dict(augment="colour", balanced=True, lr_d=0.1, steps=1, feature_dim=64, penalty_weight=0.1)
+OTHER |= dict(
+    augment="colour",
+    balanced=True,
+    lr_to_zero=True,
+    auxiliary=0.5,
+    lr_d=0.1,
+    steps=1,
+    feature_dim=64,
+    penalty_weight=0.1,
+)
 
 
 @pytest.mark.parametrize("field", [f.name for f in fields(Recipe)])

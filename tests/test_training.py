@@ -1,5 +1,6 @@
 """The algorithm: who moves when, what is averaged, what is random, and what happens when it goes wrong."""
 
+import copy
 import random
 import re
 from itertools import pairwise
@@ -11,10 +12,12 @@ from torch import nn
 
 from cgan_lib import RECIPES, UserError, load_data, train
 from cgan_lib.data import batches
+from cgan_lib.devices import pick_device, pick_precision
 from cgan_lib.losses import LOSSES, Loss, bce_g
 from cgan_lib.models import MODELS
+from cgan_lib.models.dcgan import growth_at
 from cgan_lib.runs.checkpoint import checkpoints
-from cgan_lib.training import Diverged, Trainer, growth_at, pick_device, pick_precision
+from cgan_lib.training import Diverged, Trainer
 
 OURS = [name for name in RECIPES if not name.endswith("_published")]
 
@@ -128,12 +131,12 @@ def test_d_step_moves_the_discriminator_and_leaves_the_generator_untouched(train
 @STYLES
 def test_g_step_moves_the_generator_and_leaves_weights_and_gradients_of_the_discriminator_untouched(trainer, batch):
     real, labels, fake, fake_labels = batch
-    trainer.d_step(real, labels, fake.detach(), fake_labels)
+    real_logits, _ = trainer.d_step(real, labels, fake.detach(), fake_labels)
     generator = copy_of(trainer.generator)
     reached = [p for p in trainer.discriminator.parameters() if p.grad is not None]  # all, unless it still grows
     weights = [p.detach().clone() for p in reached]
     gradients = [p.grad.clone() for p in reached]
-    trainer.g_step(fake, fake_labels, real)
+    trainer.g_step(fake, fake_labels, real_logits)
     assert not same(copy_of(trainer.generator), generator)
     for p, weight, gradient in zip(reached, weights, gradients, strict=True):
         assert torch.equal(p, weight)
@@ -145,8 +148,8 @@ def test_metrics_are_what_the_losses_say(trainer, batch):
     real, labels, fake, fake_labels = batch
     logits = []
     trainer.discriminator.register_forward_hook(lambda network, inputs, output: logits.append(output.detach()))
-    metrics = trainer.d_step(real, labels, fake.detach(), fake_labels, measure=True)
-    of_real, of_fake = logits[:2]
+    _, metrics = trainer.d_step(real, labels, fake.detach(), fake_labels, measure=True)
+    of_real, of_fake = torch.cat(logits)[:16].chunk(2)  # one pass for both, or two
     expected = {"logit/real": of_real.mean(), "logit/fake": of_fake.mean()}
     if trainer.recipe.loss == "bce":
         expected = {"probability/D(x)": of_real.sigmoid().mean(), "probability/D(G(z))": of_fake.sigmoid().mean()}
@@ -170,6 +173,22 @@ def test_a_step_on_its_own_has_the_mode_and_the_learning_rates_that_fit_gives_it
     assert stepped.learning_rates() == fitted.learning_rates() == {"learning_rate/G": 0.002, "learning_rate/D": 0.001}
     for network in ("generator", "discriminator", "averaged"):
         assert same(copy_of(getattr(stepped, network)), copy_of(getattr(fitted, network)))
+
+
+def test_learning_rates_fall_in_a_line_to_zero_at_the_end_of_the_run(tiny, digits):
+    trainer, rates = make(digits, "bce", lr=0.5, lr_d=0.25, lr_to_zero=True, **tiny | dict(steps=4)), []
+    trainer.fit(4, lambda metrics: rates.append(tuple(trainer.learning_rates().values())) or True)
+    assert rates == [(0.5, 0.25), (0.375, 0.1875), (0.25, 0.125), (0.125, 0.0625)]
+
+
+def test_an_average_by_power_weighs_each_step_by_its_number(tiny, digits):
+    trainer, weights = make(digits, "bce", ema=0, ema_power=2.0, **tiny), []
+    first = trainer.generator.label_embedding.weight
+    trainer.fit(6, lambda metrics: weights.append(first.detach().clone()) or True)
+    # (t/(t+1))³ telescopes: step t counts (t+1)³ − t³, which is as its square in the long run
+    shares = [((t + 1) ** 3 - t**3) / 6**3 for t in range(6)]
+    expected = sum(share * weight for share, weight in zip(shares, weights, strict=True))
+    torch.testing.assert_close(trainer.sampler.label_embedding.weight, expected)
 
 
 @pytest.mark.parametrize(("lr_d", "halved_at"), [(0.125, 4), (None, 4), (0.125, 1), (0.125, 0)])
@@ -346,10 +365,30 @@ def test_fakes_have_the_labels_of_the_batch_where_the_loss_pairs_them_and_random
     _, labels = next(batches(trainer.data, 32, seed=0))
     (fake_labels,) = asked
     assert torch.equal(fake_labels, labels) == LOSSES[loss].paired
-    assert torch.equal(judged[0], labels)  # the reals
-    assert all(
-        torch.equal(asked_about, fake_labels) for asked_about in (judged[1], judged[-1])
-    )  # both networks' look at the fakes
+    assert torch.equal(judged[0], torch.cat([labels, fake_labels]))  # the discriminator's look at both
+    assert torch.equal(judged[-1], fake_labels)  # the generator's
+
+
+@trainers("bce", "projection", "relativistic", "dcgan64")
+def test_reals_and_fakes_go_through_the_discriminator_together_unless_its_layers_would_mix_them(trainer, batch):
+    real, labels, fake, fake_labels = batch
+    sizes = []
+    trainer.discriminator.register_forward_hook(lambda network, inputs, logits: sizes.append(len(logits)))
+    trainer.d_step(real, labels, fake.detach(), fake_labels)
+    assert sizes[0] == (8 if trainer.recipe.name == "bce" else 16)
+
+
+@pytest.mark.parametrize("name", ["projection", "relativistic", "speedrun"])
+def test_the_auxiliary_classifier_learns_the_classes_of_reals_alone(name, tiny, digits):
+    trainer = make(digits, name, auxiliary=2.0, **tiny)
+    real, labels = next(batches(trainer.data, 8, seed=0))
+    fake, fake_labels = torch.rand_like(real), (labels + 1) % 10
+    trainer.discriminator.eval()  # or each pass would move the estimates of spectral norms
+    _, guesses = trainer.discriminator.with_guesses(real, labels)
+    cost = 2 * torch.nn.functional.cross_entropy(guesses, labels)
+    (expected,) = torch.autograd.grad(cost, trainer.discriminator.head.classifier.weight)
+    trainer.d_step(real, labels, fake, fake_labels)
+    torch.testing.assert_close(trainer.discriminator.head.classifier.weight.grad, expected)
 
 
 def test_a_relative_loss_compares_the_fakes_with_reals_of_their_labels(tiny, digits, monkeypatch):
@@ -359,14 +398,15 @@ def test_a_relative_loss_compares_the_fakes_with_reals_of_their_labels(tiny, dig
         LOSSES, "relativistic", loss._replace(g=lambda *logits: compared.append(logits) or loss.g(*logits))
     )
     trainer = make(digits, "relativistic", **tiny)
+    before = copy.deepcopy(trainer.discriminator)
     trainer.generator.register_forward_hook(lambda network, inputs, images: drawn.append((images, inputs[1])))
     trainer.fit(1)
     (fake_logits, real_logits), (fake, fake_labels) = compared[0], drawn[0]
     real, labels = next(batches(trainer.data, 8, seed=0))
-    with torch.no_grad():  # the discriminator has not moved since
+    with torch.no_grad():  # the fakes are shown to the discriminator after its step, the reals were before
         torch.testing.assert_close(fake_logits, trainer.discriminator(fake, fake_labels))
-        torch.testing.assert_close(real_logits, trainer.discriminator(real, labels))
-        assert not torch.allclose(real_logits, trainer.discriminator(real, (labels + 1) % 10))
+        torch.testing.assert_close(real_logits, before(real, labels))
+        assert not torch.allclose(real_logits, before(real, (labels + 1) % 10))
     assert torch.equal(fake_labels, labels)
     assert not real_logits.requires_grad
 
@@ -416,7 +456,7 @@ def test_networks_that_do_not_grow_are_whole_from_the_start(tiny, digits):
 def test_the_memory_format_changes_nothing_but_the_speed(name, tiny, digits, monkeypatch):
     gradients = []
     for layout in (torch.contiguous_format, torch.channels_last):
-        monkeypatch.setattr("cgan_lib.training._best_memory_format", lambda network, layout=layout: layout)
+        monkeypatch.setattr("cgan_lib.training.best_memory_format", lambda network, layout=layout: layout)
         # a first step of Adam is as long for the smallest gradient as for the largest: the sign of a rounding error
         trainer = make(digits, name, lr=1e-9, lr_d=1e-9, penalty_every=1, **tiny)
         trainer.fit(1)

@@ -14,9 +14,9 @@ from tqdm.auto import tqdm
 
 from cgan_lib.attributes import split_labels
 from cgan_lib.data import DATASETS, MADE, ImageData, batches, load_data, made, to_unit
+from cgan_lib.devices import AUTOCAST, pick_precision
 from cgan_lib.files import write_atomically
 from cgan_lib.paths import home, make_folder
-from cgan_lib.training import AUTOCAST, pick_precision
 from cgan_lib.weights import state_to_store
 
 SIZE = 28  # at which the images of built-in sets are read, whatever their size

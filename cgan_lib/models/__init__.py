@@ -25,6 +25,7 @@ from cgan_lib.models.projection import (
     ResidualDiscriminator,
     ResidualGenerator,
 )
+from cgan_lib.models.subpixel import SubpixelDiscriminator, SubpixelGenerator
 
 
 class Family(NamedTuple):
@@ -44,8 +45,9 @@ MODELS: dict[str, Family] = {
     "spatial": Family(SpatialGenerator, SpatialDiscriminator),
     "dcgan": Family(DCGANGenerator, DCGANDiscriminator),
     "growing": Family(GrowingGenerator, GrowingDiscriminator, grows=True),
-    "projection": Family(ProjectionGenerator, ProjectionDiscriminator, ("feature_dim",)),
-    "residual": Family(ResidualGenerator, ResidualDiscriminator, ("feature_dim",)),
+    "projection": Family(ProjectionGenerator, ProjectionDiscriminator, ("feature_dim", "auxiliary")),
+    "residual": Family(ResidualGenerator, ResidualDiscriminator, ("feature_dim", "auxiliary")),
+    "subpixel": Family(SubpixelGenerator, SubpixelDiscriminator, ("feature_dim", "auxiliary")),
 }
 
 # What weights and runs from before say, when the name named a size that the networks are not tied to

@@ -28,6 +28,15 @@ from cgan_lib.models.limits import halvings
 GROWTH_STAGES = 2  # sides are doubled twice while a network grows: 16 → 32 → 64
 
 
+def growth_at(stage: float) -> float:
+    """How far networks have grown when `stage` image sizes have had their time (Karras et al. 2018, section 2).
+
+    The first size is trained alone; every further one is faded in during the first half of its time.
+    """
+    whole, part = divmod(stage, 1)
+    return whole - 1 + min(1.0, 2 * part) if whole else 0.0
+
+
 class DCGANGenerator(ConditionalGenerator):
     """Label vector beside `z` as an image of one pixel, a stack of transposed convolutions, InstanceNorm and ReLU."""
 

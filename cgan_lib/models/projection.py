@@ -29,7 +29,7 @@ from cgan_lib.models.layers import (
 from cgan_lib.models.limits import doublings
 
 
-def _first_side(image_size: int) -> int:
+def first_side(image_size: int) -> int:
     """The side of the map that an image begins as: 7 for 28, 8 for 32, 64 and 128."""
     return image_size // 2 ** doublings(image_size)
 
@@ -60,7 +60,7 @@ class ProjectionGenerator(ConditionalGenerator):
         super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels, attributes)
         widths = _narrowing(base_channels, image_size)
         self.label_embedding = ClassEmbedding(num_classes, embed_dim, attributes)
-        self.dense = DenseToMaps(latent_dim + embed_dim, base_channels, _first_side(image_size))  # (N, c, s, s)
+        self.dense = DenseToMaps(latent_dim + embed_dim, base_channels, first_side(image_size))  # (N, c, s, s)
         layers: list[nn.Module] = []
         for c_in, c_out in pairwise(widths):
             layers += [nn.BatchNorm2d(c_in), nn.ReLU(), upsample(c_in, c_out)]  # (N, c/2, 2s, 2s), (N, c/4, 4s, 4s)
@@ -83,10 +83,12 @@ class ProjectionGenerator(ConditionalGenerator):
 class ProjectionHead(nn.Module):
     """Features (N, F) and labels (N,) → logits (N,): `realness` + `agreement` with the embedding of the class."""
 
-    def __init__(self, feature_dim: int, num_classes: int, attributes: Sequence[int] = ()):
+    def __init__(self, feature_dim: int, num_classes: int, attributes: Sequence[int] = (), auxiliary: bool = False):
         super().__init__()
         self.linear = nn.Linear(feature_dim, 1)
         self.class_embedding = ClassEmbedding(num_classes, feature_dim, attributes)
+        if auxiliary:  # which class do the features look like? (AC-GAN, Odena et al. 2017)
+            self.classifier = nn.Linear(feature_dim, num_classes)
 
     def realness(self, features: Tensor) -> Tensor:
         """How real the features look, whatever the class: (N, F) → (N,)."""
@@ -100,7 +102,25 @@ class ProjectionHead(nn.Module):
         return self.realness(features) + self.agreement(features, labels)
 
 
-class ProjectionDiscriminator(nn.Module):
+class FeatureDiscriminator(nn.Module):
+    """Discriminators that turn an image into features, about which a projection head says the rest."""
+
+    head: ProjectionHead
+
+    def features(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) → features (N, F)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        return self.head(self.features(x), labels)
+
+    def with_guesses(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits (N,), and those of the auxiliary classifier (N, num_classes), from the same features."""
+        features = self.features(x)
+        return self.head(features, labels), self.head.classifier(features)
+
+
+class ProjectionDiscriminator(FeatureDiscriminator):
     """Convolutions with spectral norm, global sum pooling, then the projection head, normalised too."""
 
     def __init__(
@@ -111,6 +131,7 @@ class ProjectionDiscriminator(nn.Module):
         base_channels: int = 64,
         dropout: float = 0.0,
         feature_dim: int = 256,
+        auxiliary: bool = False,
         attributes: Sequence[int] = (),
     ):
         super().__init__()
@@ -123,17 +144,14 @@ class ProjectionDiscriminator(nn.Module):
         last = nn.Conv2d(feature_dim, feature_dim, kernel_size=3, padding=1)  # (N, F, s, s)
         self.backbone = nn.Sequential(*layers, spectral_norm(last), nn.LeakyReLU(LEAK))
         self.dropout = Dropout(dropout)
-        self.head = ProjectionHead(feature_dim, num_classes, attributes)
+        self.head = ProjectionHead(feature_dim, num_classes, attributes, auxiliary)
         spectral_norm(self.head.linear)
         spectral_norm(self.head.class_embedding)
 
     def features(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W) → features (N, F): what was found, summed over all places."""
+        """What was found, summed over all places."""
         check_image(x, self.channels, self.image_size)
         return self.dropout(self.backbone(x).sum((2, 3)))
-
-    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        return self.head(self.features(x), labels)
 
 
 class Residual(nn.Module):
@@ -171,7 +189,7 @@ class ResidualGenerator(ConditionalGenerator):
         super().__init__(latent_dim, num_classes, channels, image_size, embed_dim, base_channels, attributes)
         widths = _narrowing(base_channels, image_size)
         self.label_embedding = ClassEmbedding(num_classes, embed_dim, attributes)
-        self.dense = DenseToMaps(latent_dim + embed_dim, base_channels, _first_side(image_size))  # (N, c, s, s)
+        self.dense = DenseToMaps(latent_dim + embed_dim, base_channels, first_side(image_size))  # (N, c, s, s)
         layers: list[nn.Module] = []
         for c_in, c_out in pairwise(widths):
             layers += [Residual(c_in), upsample(c_in, c_out)]  # (N, c/2, 2s, 2s), (N, c/4, 4s, 4s)
@@ -190,7 +208,7 @@ class ResidualGenerator(ConditionalGenerator):
         return config_of(state, "dense", base_channels, channels, stages)
 
 
-class ResidualDiscriminator(nn.Module):
+class ResidualDiscriminator(FeatureDiscriminator):
     """No norm layers: halvings with residual blocks behind them, flatten, features, then the projection head."""
 
     def __init__(
@@ -201,6 +219,7 @@ class ResidualDiscriminator(nn.Module):
         base_channels: int = 32,
         dropout: float = 0.0,
         feature_dim: int = 128,
+        auxiliary: bool = False,
         attributes: Sequence[int] = (),
     ):
         super().__init__()
@@ -209,19 +228,15 @@ class ResidualDiscriminator(nn.Module):
         layers: list[nn.Module] = []
         for c_in, c_out in pairwise(widths):
             layers += [downsample(c_in, c_out), Residual(c_out)]  # (N, c, H/2, W/2), (N, 2c, H/4, W/4)
-        whole = nn.Conv2d(widths[-1], feature_dim, kernel_size=_first_side(image_size))  # (N, F, 1, 1)
+        whole = nn.Conv2d(widths[-1], feature_dim, kernel_size=first_side(image_size))  # (N, F, 1, 1)
         layers += [nn.LeakyReLU(LEAK), whole, nn.LeakyReLU(LEAK), nn.Flatten(), Dropout(dropout)]  # (N, F)
         self.backbone = nn.Sequential(*layers)
-        self.head = ProjectionHead(feature_dim, num_classes, attributes)
+        self.head = ProjectionHead(feature_dim, num_classes, attributes, auxiliary)
         residual_init(self)
 
     def features(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W) → features (N, F)."""
         check_image(x, self.channels, self.image_size)
         return self.backbone(x)
-
-    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        return self.head(self.features(x), labels)
 
 
 def residual_init(network: nn.Module) -> None:

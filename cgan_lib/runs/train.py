@@ -75,7 +75,7 @@ def train(
         with parallel.together():
             if parallel.is_first():
                 _refuse_other(folder, recipe, known)
-            trainer = Trainer(recipe, data, device)
+            trainer = Trainer(recipe, data, device, length=steps)
             if parallel.is_first():
                 stack.enter_context(_taken(folder))
         session = Session(trainer, folder, pictures_folder(data.name, recipe.name, name), scorer)

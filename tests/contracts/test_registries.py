@@ -37,7 +37,8 @@ def describe(shape):
 
 
 def options(model):
-    return dict.fromkeys(MODELS[model].options, 8)
+    """Those that shape the networks; the auxiliary classifier takes no part in a forward pass."""
+    return {name: 8 for name in MODELS[model].options if name != "auxiliary"}
 
 
 def takes(model, loss):
@@ -304,6 +305,7 @@ def test_every_model_trains_with_every_loss_that_it_takes_in_every_precision(mod
         batch_size=8,
         ema=0.5,
         grow_every=4 if MODELS[model].grows else 0,
+        auxiliary=0.5 if "auxiliary" in MODELS[model].options else 0,
         **options(model),
     )
     trainer = Trainer(recipe, small_digits)

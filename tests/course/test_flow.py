@@ -203,7 +203,7 @@ def test_a_trainer_goes_on_from_a_copy_of_what_it_is_given(small):
     recipe = get_recipe("relativistic", latent_dim=64, image_size=8, base_channels_d=8, batch_size=16, precision="fp32")
     start = small.drawing(1).requires_grad_(False)
     z, labels = torch.randn(10, 64), torch.arange(10)
-    trainer = Trainer(recipe, data, "cpu", start)
+    trainer = Trainer(recipe, data, "cpu", start=start)
     before = start(z, labels)
     assert torch.allclose(trainer.sampler(z, labels), before, atol=1e-5)
     trainer.fit(3)

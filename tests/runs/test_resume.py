@@ -297,3 +297,19 @@ def test_a_terminal_that_is_closed_ends_the_command_with_129_and_all_is_saved(ho
     assert process.wait(300) == 128 + signal.SIGHUP
     assert newest_state(folder)["step"] >= 10
     assert (folder / "generator.safetensors").is_file()
+
+
+def test_a_run_whose_learning_rates_fall_to_zero_goes_on_with_its_own_length_alone(tiny):
+    settings = dict(lr_to_zero=True, **tiny | dict(steps=6))
+
+    class Interrupted(Exception):
+        pass
+
+    def stop(generator):
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train("bce", score=stop, **settings | dict(save_every=3))
+    with pytest.raises(UserError, match=r"fall to zero at step 6: go on with steps=6 \(not 8\), or train anew"):
+        train("bce", **settings | dict(steps=8))
+    assert train("bce", **settings).step == 6
