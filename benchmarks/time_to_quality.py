@@ -156,6 +156,11 @@ def draw(results: dict[str, Any]):
     return figure
 
 
+def facts() -> dict[str, str]:
+    """What numbers depend on beside the program."""
+    return dict(machine=machine(), torch=torch.__version__, python=platform.python_version())
+
+
 def keep(results: dict[str, Any], path: Path = PATH) -> None:
     """Write the results, whole or not at all."""
     make_folder(path.parent)
@@ -174,7 +179,7 @@ def main() -> None:
     results = json.loads(PATH.read_text("utf-8")) if PATH.is_file() else {"rows": []}
     for name in [] if options.draw else options.recipes:
         results["rows"] = [row for row in results["rows"] if row["recipe"] != name]
-        results |= dict(machine=machine(), torch=torch.__version__, python=platform.python_version())
+        results |= facts()
         for row in measure(name, sorted(options.seconds), options.seeds, options.processes):
             results["rows"].append(row)
             keep(results)
