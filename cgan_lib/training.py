@@ -20,7 +20,7 @@ from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.models.projection import FeatureDiscriminator
 from cgan_lib.models.traits import best_memory_format, has_batch_norm, has_dropout
 from cgan_lib.recipes import Recipe, current_profile
-from cgan_lib.schedules import ema_decay, lr_factor
+from cgan_lib.schedules import ema_decay, lr_factor, seed_of_step
 
 
 class Diverged(ArithmeticError):
@@ -103,7 +103,7 @@ class Trainer:
 
     def train_step(self, real: Tensor, labels: Tensor, measure: bool = False) -> dict[str, Tensor] | None:
         """One step of both networks on a real batch (B,C,H,W) with labels (B,); its metrics when `measure`."""
-        torch.manual_seed(_seed_of_step(self.recipe.seed, self.step))
+        torch.manual_seed(seed_of_step(self.recipe.seed, self.step))
         self._prepare()
         g_moves = (self.step + 1) % self.recipe.n_dis == 0
         z = parallel.drawn(lambda n: torch.randn(n, self.recipe.latent_dim, device=self.device), len(real))
@@ -294,8 +294,3 @@ def _tensors(state: dict | list | Tensor) -> Iterator[Tensor]:
     elif isinstance(state, (dict, list)):
         for part in state.values() if isinstance(state, dict) else state:
             yield from _tensors(part)
-
-
-def _seed_of_step(seed: int, step: int) -> int:
-    """32 bits, different for every step of a run: the odd multiplier is 2³² divided by the golden ratio."""
-    return (seed * 0x85EBCA6B + step * 0x9E3779B1) % 2**32
