@@ -18,7 +18,7 @@ from cgan_lib.losses import LOSSES
 from cgan_lib.models.dcgan import Growing, growth_at
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.models.projection import FeatureDiscriminator
-from cgan_lib.models.traits import best_memory_format, has_batch_norm, has_dropout
+from cgan_lib.models.traits import best_memory_format, has_batch_norm
 from cgan_lib.recipes import Recipe, current_profile
 from cgan_lib.schedules import ema_decay, lr_factor, seed_of_step
 
@@ -65,7 +65,7 @@ class Trainer:
         self._grow()
         averages = recipe.ema or recipe.ema_power
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval() if averages else None
-        self.in_one_pass = not (has_batch_norm(discriminator) or has_dropout(discriminator))
+        self.in_one_pass = not has_batch_norm(discriminator)
         self.loss = LOSSES[recipe.loss]
         self.parameters_g, self.parameters_d = list(self.generator.parameters()), list(self.discriminator.parameters())
         self.optimizer_g = self._adam(self.parameters_g, recipe.lr)
@@ -234,16 +234,17 @@ class Trainer:
     ) -> tuple[Tensor, Tensor, Tensor | float]:
         """Logits of reals (B,) and fakes (B,), and what wrong guesses at the classes of the reals cost.
 
-        Both in one pass, which is faster, unless a layer of the discriminator would tell.
+        Both in one pass, which is faster, unless BatchNorm would mix them.
         """
         if self.in_one_pass:
-            both = torch.cat([real, fake]), torch.cat([labels, fake_labels])  # (2B, C, H, W), (2B,)
-            logits, guesses = self._look(*both)
-            real_logits, fake_logits = logits.chunk(2)
+            both, of_both = parallel.alternated(real, fake), parallel.alternated(labels, fake_labels)  # (2B, …)
+            logits, guesses = self._look(both, of_both)
+            real_logits, fake_logits = logits[::2], logits[1::2]
+            guesses = None if guesses is None else guesses[::2]
         else:
             real_logits, guesses = self._look(real, labels)
             fake_logits, _ = self._look(fake, fake_labels)
-        cost = 0.0 if guesses is None else F.cross_entropy(guesses[: len(real)], labels)
+        cost = 0.0 if guesses is None else F.cross_entropy(guesses, labels)
         return real_logits, fake_logits, self.recipe.auxiliary * cost
 
     def _look(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
