@@ -26,7 +26,7 @@ from torchvision import datasets, transforms
 from cgan_lib.data import batches, load_data
 from cgan_lib.files import write_atomically
 from cgan_lib.losses import LOSSES
-from cgan_lib.models import layers
+from cgan_lib.models import layers, subpixel
 from cgan_lib.models.labels import ClassEmbedding
 from cgan_lib.paths import home
 from cgan_lib.recipes import RECIPES, Recipe, get_recipe
@@ -39,6 +39,7 @@ WARM_UP_TURNS = 2
 
 def as_tutorials_do(network: nn.Module) -> nn.Module:
     """The same network from the layers that PyTorch ships, where ours do more or do it faster."""
+    before: nn.Module = network
     for name, layer in network.named_children():
         if isinstance(layer, layers.DenseToMaps):
             plain = nn.Sequential(nn.Linear(layer.in_features, layer.out_features), nn.Unflatten(1, layer.shape))
@@ -48,12 +49,24 @@ def as_tutorials_do(network: nn.Module) -> nn.Module:
             plain.load_state_dict(layer.state_dict())
         elif isinstance(layer, layers.FlattenPixels):
             plain = nn.Flatten()
+        elif isinstance(layer, subpixel.DepthToSpace):
+            plain = nn.PixelShuffle(2)
+            _order_for_shuffle(before)
+        elif isinstance(layer, subpixel.SpaceToDepth):
+            plain = nn.PixelUnshuffle(2)
         elif isinstance(layer, layers.Dropout):
             plain = nn.Dropout(layer.p)
         else:
             plain = as_tutorials_do(layer)
         setattr(network, name, plain)
+        before = plain
     return network
+
+
+def _order_for_shuffle(convolution: nn.Module) -> None:
+    """Channels of a convolution in the order of `nn.PixelShuffle`: the four that become one are neighbours."""
+    for parameter in convolution.parameters():
+        parameter.data = parameter.data.unflatten(0, (4, -1)).transpose(0, 1).flatten(0, 1)
 
 
 def plain_steps(
