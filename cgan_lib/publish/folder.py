@@ -117,7 +117,7 @@ def _trained(run: Run) -> dict[str, str]:
     return {
         "training": f"{run.step:,} steps of {recipe.batch_size} images, {run.seconds:.0f} s; "
         f"loss {recipe.loss}, lr {recipe.lr:g}",
-        "weights": "average (EMA) over the last steps" if recipe.ema else "of the last step",
+        "weights": "average (EMA) over the last steps" if recipe.averages else "of the last step",
     }
 
 
