@@ -20,16 +20,18 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torchvision import datasets, transforms
 
 from cgan_lib.data import batches, load_data
 from cgan_lib.files import write_atomically
 from cgan_lib.losses import LOSSES
-from cgan_lib.models import layers
+from cgan_lib.models import layers, subpixel
 from cgan_lib.models.labels import ClassEmbedding
 from cgan_lib.paths import home
 from cgan_lib.recipes import RECIPES, Recipe, get_recipe
+from cgan_lib.schedules import ema_decay
 from cgan_lib.training import Trainer
 
 RESULTS = Path(__file__).resolve().parent / "results" / "throughput.json"
@@ -39,6 +41,7 @@ WARM_UP_TURNS = 2
 
 def as_tutorials_do(network: nn.Module) -> nn.Module:
     """The same network from the layers that PyTorch ships, where ours do more or do it faster."""
+    before: nn.Module = network
     for name, layer in network.named_children():
         if isinstance(layer, layers.DenseToMaps):
             plain = nn.Sequential(nn.Linear(layer.in_features, layer.out_features), nn.Unflatten(1, layer.shape))
@@ -48,12 +51,24 @@ def as_tutorials_do(network: nn.Module) -> nn.Module:
             plain.load_state_dict(layer.state_dict())
         elif isinstance(layer, layers.FlattenPixels):
             plain = nn.Flatten()
+        elif isinstance(layer, subpixel.DepthToSpace):
+            plain = nn.PixelShuffle(2)
+            _order_for_shuffle(before)
+        elif isinstance(layer, subpixel.SpaceToDepth):
+            plain = nn.PixelUnshuffle(2)
         elif isinstance(layer, layers.Dropout):
             plain = nn.Dropout(layer.p)
         else:
             plain = as_tutorials_do(layer)
         setattr(network, name, plain)
+        before = plain
     return network
+
+
+def _order_for_shuffle(convolution: nn.Module) -> None:
+    """Channels of a convolution in the order of `nn.PixelShuffle`: the four that become one are neighbours."""
+    for parameter in convolution.parameters():
+        parameter.data = parameter.data.unflatten(0, (4, -1)).transpose(0, 1).flatten(0, 1)
 
 
 def plain_steps(
@@ -72,7 +87,7 @@ def plain_steps(
     betas = (recipe.beta1, recipe.beta2)
     optimizer_g = torch.optim.Adam(generator.parameters(), recipe.lr, betas)
     optimizer_d = torch.optim.Adam(discriminator.parameters(), recipe.lr, betas)
-    averaged = copy.deepcopy(generator) if recipe.ema else None
+    averaged = copy.deepcopy(generator) if recipe.averages else None
     loss = LOSSES[recipe.loss]
     weight = recipe.weight_of_penalty
     for step, (real, labels) in enumerate(itertools.chain.from_iterable(itertools.repeat(loader)), start=1):
@@ -82,7 +97,12 @@ def plain_steps(
         fake_labels = labels if loss.paired else random_labels
         fake = generator(z, fake_labels)
         optimizer_d.zero_grad()
-        loss_d = loss.d(discriminator(real, labels), discriminator(fake.detach(), fake_labels))
+        if recipe.auxiliary:
+            real_logits, guesses = discriminator.with_guesses(real, labels)
+            of_classes = recipe.auxiliary * F.cross_entropy(guesses, labels)
+        else:
+            real_logits, of_classes = discriminator(real, labels), 0.0
+        loss_d = loss.d(real_logits, discriminator(fake.detach(), fake_labels)) + of_classes
         if loss.penalty and step % recipe.penalty_every == 0:
             loss_d = loss_d + recipe.penalty_every * weight * loss.penalty(discriminator, real, fake.detach(), labels)
         loss_d.backward()
@@ -95,9 +115,10 @@ def plain_steps(
         loss_g.backward()
         optimizer_g.step()
         if averaged:
+            decay = ema_decay(recipe, step)
             with torch.no_grad():
                 for mine, theirs in zip(averaged.parameters(), generator.parameters(), strict=True):
-                    mine.mul_(recipe.ema).add_(theirs, alpha=1 - recipe.ema)
+                    mine.mul_(decay).add_(theirs, alpha=1 - decay)
         yield loss_d.item(), loss_g.item()
 
 

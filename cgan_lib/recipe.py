@@ -190,6 +190,11 @@ class Recipe:
             )
 
     @property
+    def averages(self) -> bool:
+        """Whether an average of the generator makes the samples."""
+        return bool(self.ema or self.ema_power)
+
+    @property
     def weight_of_penalty(self) -> float:
         """`penalty_weight`, or the loss's own; 0 for a loss without a gradient penalty."""
         return LOSSES[self.loss].penalty_weight if self.penalty_weight is None else self.penalty_weight

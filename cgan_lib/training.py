@@ -63,8 +63,7 @@ class Trainer:
         parallel.normalise_jointly(generator, discriminator)
         self.growing = [network for network in (generator, discriminator) if isinstance(network, Growing)]
         self._grow()
-        averages = recipe.ema or recipe.ema_power
-        self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval() if averages else None
+        self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval() if recipe.averages else None
         self.in_one_pass = not has_batch_norm(discriminator)
         self.loss = LOSSES[recipe.loss]
         self.parameters_g, self.parameters_d = list(self.generator.parameters()), list(self.discriminator.parameters())

@@ -90,6 +90,14 @@ def test_the_plain_way_moves_both_networks(two_networks):
         assert all(not torch.equal(p, q) for p, q in zip(network.parameters(), old, strict=True))
 
 
+def test_the_plain_way_teaches_an_auxiliary_classifier(mnist):
+    recipe = get_recipe("speedrun", batch_size=8, base_channels=8, base_channels_d=8, precision="fp32")
+    generator, discriminator = recipe.build()
+    before = discriminator.head.classifier.weight.clone()
+    next(throughput.plain_steps(recipe, torch.device("cpu"), (generator, discriminator)))
+    assert not torch.equal(discriminator.head.classifier.weight, before)
+
+
 def test_the_plain_way_forgets_the_gradients_of_the_step_before(two_networks):
     steps = plain(two_networks, lr=1e-30)  # nothing moves, so that equal draws have equal gradients
     gradients = []

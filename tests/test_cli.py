@@ -151,6 +151,7 @@ def test_recipes_lists_every_recipe_and_the_profile(capsys):
     _, *lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[: len(RECIPES)]] == list(RECIPES)
     assert {"0.000112", "(0.037,"} < set(lines[1].split())
+    assert "power 10" in next(line for line in lines if line.startswith("speedrun"))
     assert "profile in force: ci" in lines[-1]
 
 

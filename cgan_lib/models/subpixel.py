@@ -30,18 +30,18 @@ class DepthToSpace(nn.Module):
     """(N, 4c, H, W) → (N, c, 2H, 2W): `nn.PixelShuffle` with the channels in another order, cheap in channels-last."""
 
     def forward(self, x: Tensor) -> Tensor:
-        n, c, h, w = x.shape
-        x = x.permute(0, 2, 3, 1).reshape(n, h, w, 2, 2, c // 4)  # the last axis is that of memory
-        return x.transpose(2, 3).reshape(n, 2 * h, 2 * w, c // 4).permute(0, 3, 1, 2)  # (N, c, 2H, 2W)
+        c, h, w = x.shape[1:]  # -1 for N: an ONNX file would keep the number of images that it was made with
+        x = x.permute(0, 2, 3, 1).reshape(-1, h, w, 2, 2, c // 4)  # the last axis is that of memory
+        return x.transpose(2, 3).reshape(-1, 2 * h, 2 * w, c // 4).permute(0, 3, 1, 2)  # (N, c, 2H, 2W)
 
 
 class SpaceToDepth(nn.Module):
     """(N, c, H, W) → (N, 4c, H/2, W/2): the inverse of `DepthToSpace`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        n, c, h, w = x.shape
-        x = x.permute(0, 2, 3, 1).reshape(n, h // 2, 2, w // 2, 2, c)
-        return x.transpose(2, 3).reshape(n, h // 2, w // 2, 4 * c).permute(0, 3, 1, 2)  # (N, 4c, H/2, W/2)
+        c, h, w = x.shape[1:]
+        x = x.permute(0, 2, 3, 1).reshape(-1, h // 2, 2, w // 2, 2, c)
+        return x.transpose(2, 3).reshape(-1, h // 2, w // 2, 4 * c).permute(0, 3, 1, 2)  # (N, 4c, H/2, W/2)
 
 
 def _widths(base_channels: int, stages: int) -> list[int]:

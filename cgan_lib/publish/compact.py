@@ -237,6 +237,12 @@ def _resize(node: _Node) -> tuple[dict[str, Any], Weights]:
     return {"input": node.input, "output": node.output}, {}
 
 
+def _transpose(node: _Node) -> tuple[dict[str, Any], Weights]:
+    order = node.options["perm"]
+    node.need(order[0] == 0, "the axis of the batch")
+    return {"input": node.input, "order": [axis - 1 for axis in order[1:]]}, {}
+
+
 # For each operator: from its node, what network.js needs to know about it, and its weights
 DESCRIBED: dict[str, Callable[[_Node], tuple[dict[str, Any], Weights]]] = {
     "Gemm": _linear,
@@ -254,4 +260,5 @@ DESCRIBED: dict[str, Callable[[_Node], tuple[dict[str, Any], Weights]]] = {
     "Mul": _factor,
     "Concat": _concat,
     "Resize": _resize,
+    "Transpose": _transpose,
 }

@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from cgan_lib import attributes, errors
+from cgan_lib import parallel
 from cgan_lib.errors import UserError
 from cgan_lib.evaluation import Scores, evaluate
 from cgan_lib.files import png, staged_folder, write_atomically
-from cgan_lib.models import MODELS, family_of, labels, layers, limits
+from cgan_lib.models import MODELS, family_of
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.models.limits import check_finite
 from cgan_lib.runs.about import read_about
@@ -69,27 +69,39 @@ def architecture(model: str) -> str:
     """The source of a family's generator as one file that imports nothing but torch and the standard library."""
     generator = MODELS[model].generator
     head = f'"""The generator {generator.__name__} of cgan_lib in one file, which needs nothing but torch."""\n'
-    parts = [_split(module) for module in (errors, attributes, limits, labels, layers, *_family_modules(generator))]
+    parts = [_split(module) for module in _sources(sys.modules[generator.__module__])]
     imports = sorted(set().union(*(imports for imports, _ in parts)))
     return "\n\n".join([head, "\n".join(imports), *(code for _, code in parts)]) + "\n"
 
 
-def _family_modules(generator: type) -> list[ModuleType]:
-    """The modules that define the class and the classes it inherits from, bases first."""
-    names = [base.__module__ for base in reversed(generator.__mro__) if base.__module__.startswith("cgan_lib.models")]
-    return [sys.modules[name] for name in dict.fromkeys(names) if name != layers.__name__]
+def _sources(module: ModuleType) -> list[ModuleType]:
+    """A module, and before it those of ours that it imports from, each once and after what it needs itself."""
+    found: dict[ModuleType, None] = {}
+    for name in map(_ours, _imports(ast.parse(inspect.getsource(module)))):
+        if name not in ("", parallel.__name__):  # of which only training makes use
+            found |= dict.fromkeys(_sources(sys.modules[name]))
+    return [*found, module]
+
+
+def _imports(tree: ast.Module) -> list[ast.Import | ast.ImportFrom]:
+    return [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+
+
+def _ours(node: ast.Import | ast.ImportFrom) -> str:
+    """The module of the library that names are imported from; empty for those of others."""
+    name = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+    return name if name.startswith("cgan_lib.") else ""
 
 
 def _split(module: ModuleType) -> tuple[set[str], str]:
     """The imports of a module, but for those of our own, and its code without imports and docstring."""
     source = inspect.getsource(module)
     tree = ast.parse(source)
-    imports = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-    ours = [node for node in imports if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cgan_lib")]
+    imports = _imports(tree)
     left_out = [*imports, *(tree.body[:1] if ast.get_docstring(tree) else [])]
     numbers = {n for node in left_out for n in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
     lines = [line for n, line in enumerate(source.splitlines(), start=1) if n not in numbers]
-    return {ast.unparse(node) for node in imports if node not in ours}, "\n".join(lines).strip()
+    return {ast.unparse(node) for node in imports if not _ours(node)}, "\n".join(lines).strip()
 
 
 def _facts(run: Run) -> dict[str, Any]:
@@ -105,7 +117,7 @@ def _trained(run: Run) -> dict[str, str]:
     return {
         "training": f"{run.step:,} steps of {recipe.batch_size} images, {run.seconds:.0f} s; "
         f"loss {recipe.loss}, lr {recipe.lr:g}",
-        "weights": "average (EMA) over the last steps" if recipe.ema else "of the last step",
+        "weights": "average (EMA) over the last steps" if recipe.averages else "of the last step",
     }
 
 

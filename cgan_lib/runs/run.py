@@ -92,7 +92,7 @@ def open_run(folder: str | Path) -> Run:
     if recipe is None:
         raise UserError(f"{folder} is no run folder (no recipe.json): use one like logs/mnist/bce/demo.")
     state = _newest(folder)
-    generator = _generator(folder, recipe, state, "averaged" if recipe.ema else "generator")
+    generator = _generator(folder, recipe, state, "averaged" if recipe.averages else "generator")
     with fitting(folder, recipe):
         return Run(folder, recipe, generator, state["step"], state["seconds"])
 

@@ -27,7 +27,7 @@ def _no_figure_is_left_open():
 @pytest.mark.parametrize("model", MODELS)
 def test_print_shapes_prints_one_line_for_each_leaf_with_the_shape_that_leaves_it(model, capsys):
     generator = MODELS[model].generator(base_channels=8).eval()
-    z, labels = torch.randn(3, 100), torch.tensor([1, 2, 3])
+    z, labels = torch.randn(3, generator.config["latent_dim"]), torch.tensor([1, 2, 3])
     output = print_shapes(generator, z, labels)
     lines = capsys.readouterr().out.splitlines()
     leaves = [

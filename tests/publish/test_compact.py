@@ -10,7 +10,7 @@ from cgan_lib import RECIPES, UserError, get_recipe
 from cgan_lib.models import MODELS
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.publish import export_onnx
-from cgan_lib.publish.compact import compact
+from cgan_lib.publish.compact import COUNT, compact
 
 pytest.importorskip("onnxruntime", reason="pip install onnx onnxruntime")
 
@@ -74,6 +74,13 @@ class Foreign(ConditionalGenerator):
         return torch.tanh(self.change((self.layer(z) + self.other(weights)).view(-1, 1, 4, 4)))
 
 
+class BatchAside(nn.Module):
+    """The axis of the batch changes places with one of as many numbers as the pass that finds the shapes has images."""
+
+    def forward(self, x):
+        return torch.relu(x.transpose(0, 2)).transpose(0, 2)
+
+
 @pytest.mark.parametrize(
     ("change", "lacks"),
     [
@@ -87,6 +94,7 @@ class Foreign(ConditionalGenerator):
         (nn.Linear(4, 4, bias=False), "MatMul with a sequence of vectors"),
         (lambda x: x.clamp(min=-0.5), "Clip with one bound alone"),
         (lambda x: x.clamp(max=0.5), "Clip with one bound alone"),
+        (nn.Sequential(nn.ConvTranspose2d(1, 1, COUNT - 3), BatchAside()), "Transpose with the axis of the batch"),
     ],
 )
 def test_what_the_page_cannot_do_is_refused(change, lacks, tmp_path):

@@ -188,9 +188,10 @@ def test_the_card_has_the_numbers_that_were_measured(published, finished):
     assert "EMA" in said["weights"]
 
 
-def test_the_card_says_where_weights_without_an_average_are_from(tmp_path):
-    folder = publish(run_of("bce", tmp_path, ema=0.0), tmp_path / "out", scores=SCORES)
-    assert rows(folder)["weights"] == "of the last step"
+def test_the_card_says_where_the_weights_are_from(tmp_path):
+    for changes, said in ((dict(ema=0.0), "of the last step"), (dict(ema=0.0, ema_power=3), "average (EMA)")):
+        folder = publish(run_of("bce", tmp_path, **changes), tmp_path / said, scores=SCORES)
+        assert rows(folder)["weights"].startswith(said)
 
 
 def test_without_scores_a_run_is_measured_now_and_a_bare_generator_is_not(finished, tmp_path, monkeypatch):

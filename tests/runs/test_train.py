@@ -41,7 +41,7 @@ def test_a_recipe_object_trains_like_its_name_and_the_run_has_the_name_of_the_pr
     assert same_weights(by_name.generator, by_object.generator)
 
 
-@pytest.mark.parametrize("name", ["bce", "bce_published", "dropout", "projection"])
+@pytest.mark.parametrize("name", ["bce", "bce_published", "dropout", "projection", "speedrun"])
 def test_a_run_gives_the_networks_of_its_newest_checkpoint(name, tiny):
     run = train(name, steps=3, **tiny)
     state = newest_state(run.folder)
@@ -49,10 +49,10 @@ def test_a_run_gives_the_networks_of_its_newest_checkpoint(name, tiny):
         for network, part in ((opened.discriminator(), "discriminator"), (opened.last_generator(), "generator")):
             assert_identical(dict(network.state_dict()), dict(state[part]))
             assert not network.training
-    sampler = state["averaged" if run.recipe.ema else "generator"]
-    for generator in (run.generator, load_generator(run.folder / "generator.safetensors")):
+    sampler = state["averaged" if run.recipe.averages else "generator"]
+    for generator in (run.generator, open_run(run.folder).generator, load_generator(run.folder / "generator.safetensors")):
         assert_identical(dict(generator.state_dict()), dict(sampler))
-    assert same_weights(run.last_generator(), run.generator) is (not run.recipe.ema)
+    assert same_weights(run.last_generator(), run.generator) is (not run.recipe.averages)
 
 
 def test_offline_the_run_is_one_of_the_embedded_digits_and_says_so(home, tiny, monkeypatch):

@@ -42,6 +42,14 @@ function meetings([gridHeight, gridWidth], [height, width], { kernel, strides, p
   return Int32Array.from(places);
 }
 
+/** Where each number of a transposed array lies in the one that it is made of, whose axes are taken in `order`. */
+function inOrder(shape, order) {
+  const steps = shape.map((_, axis) => shape.slice(axis + 1).reduce((size, length) => size * length, 1));
+  const along = (places, axis) =>
+    places.flatMap((place) => Array.from({ length: shape[axis] }, (_, i) => place + i * steps[axis]));
+  return Int32Array.from(order.reduce(along, [0]));
+}
+
 /** Every channel of `out` begins at its bias. */
 function fillWith(bias, out, size) {
   for (let c = 0; c < bias.length; c++) out.fill(bias[c], c * size, (c + 1) * size);
@@ -144,6 +152,11 @@ const OPERATORS = {
         for (let at = 0; at < wide; at++) out[i++] = x[row + Math.floor(at / across)];
       }
     };
+  },
+
+  Transpose({ input, order }) { // axis i of the output is axis order[i] of the input
+    const places = inOrder(input, order);
+    return ([x], out) => { for (let i = 0; i < places.length; i++) out[i] = x[places[i]]; };
   },
 
   Add: () => ([x, y], out) => { for (let i = 0; i < x.length; i++) out[i] = x[i] + y[i]; },
