@@ -1,6 +1,11 @@
-"""What changes from step to step of a training: the learning rates, and how far back an average of weights reaches."""
+"""What changes from step to step of a training: its seed, its learning rates, how far back an average reaches."""
 
 from cgan_lib.recipes import Recipe
+
+
+def seed_of_step(seed: int, step: int) -> int:
+    """32 bits, different for every step of a run: the odd multiplier is 2³² divided by the golden ratio."""
+    return (seed * 0x85EBCA6B + step * 0x9E3779B1) % 2**32
 
 
 def lr_factor(recipe: Recipe, step: int, length: int) -> float:
