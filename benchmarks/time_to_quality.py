@@ -1,13 +1,13 @@
 """Seconds of training until digits are good: how long a recipe takes to each of three marks.
 
-    python benchmarks/time_to_quality.py [RECIPE …] [--seconds 20 45 90 120 180 300] [--seeds 3]
+    python benchmarks/time_to_quality.py [RECIPE …] [--seconds 20 45 90 120 180 300] [--seeds 3] [--processes 2]
     python benchmarks/time_to_quality.py --draw                 only the table and the picture, from what is there
 
-The clock runs while networks are trained, on nothing but this process; loading, measuring and the classifier that
-measures are outside. Nothing is trained on real data before it starts. A recipe whose learning rates fall to zero at
-the end of a run is trained anew for each budget, with the number of steps that fits into it (how many, is measured
-before); any other is trained once, and measured as it passes each budget. Every seed has a clock of its own: let
-nothing else run.
+The clock runs while networks are trained; loading, starting processes, measuring and the classifier that measures are
+outside. Nothing is trained on real data before it starts. A recipe whose learning rates fall to zero at the end of a
+run is trained anew for each budget by `cgan_lib.train`, in as many processes as `--processes` says, with the number of
+steps that fits into it (how many, is measured before); any other is trained once, in this process, and measured as it
+passes each budget. Every seed has a clock of its own: let nothing else run.
 
 Measured by the protocol of `cgan_lib.evaluation.protocol`, 10,000 images. FID counts in floors: what as many real
 training images score. Results go to benchmarks/results/time_to_quality.json, each recipe replacing its own rows.
@@ -15,9 +15,11 @@ training images score. Results go to benchmarks/results/time_to_quality.json, ea
 
 import argparse
 import json
+import os
 import platform
-import time
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,14 +29,12 @@ from compare import COUNT, GALLERY, RESULTS, after_seconds, machine, recipe_of, 
 from mlp_peer import MLP
 from torch import nn
 
-from cgan_lib import load_data
-from cgan_lib.data import ImageData
+from cgan_lib import Run, train
 from cgan_lib.evaluation import evaluate, real_scores
 from cgan_lib.figures import MARKERS, WIDTH, as_png, house_style
 from cgan_lib.files import write_atomically
-from cgan_lib.paths import make_folder
+from cgan_lib.paths import home, make_folder
 from cgan_lib.recipes import Recipe
-from cgan_lib.training import Trainer
 
 PATH = RESULTS / "time_to_quality.json"
 PICTURE = GALLERY / "time_to_quality.png"
@@ -43,13 +43,16 @@ BUDGETS = [20.0, 45.0, 90.0, 120.0, 180.0, 300.0]  # seconds
 WARM_UP, TIMED = 20, 80  # steps
 
 
-def seconds_of_a_step(recipe: Recipe, data: ImageData) -> float:
-    """Measured on networks that are thrown away."""
-    trainer = Trainer(recipe, data)
-    trainer.fit(WARM_UP)
-    started = time.perf_counter()
-    trainer.fit(WARM_UP + TIMED)
-    return (time.perf_counter() - started) / TIMED
+def trained(recipe: Recipe, steps: int, processes: int) -> Run:
+    """A run that writes as little as a run can."""
+    name, seldom = f"{recipe.seed}_{steps}", dict(grid_every=steps, save_every=steps)
+    return train(recipe, run=name, processes=processes, steps=steps, **seldom)
+
+
+def seconds_of_a_step(recipe: Recipe, processes: int) -> float:
+    """Measured on networks that are thrown away: how much longer a longer run takes."""
+    short, long = (trained(recipe, steps, processes).seconds for steps in (WARM_UP, WARM_UP + TIMED))
+    return (long - short) / TIMED
 
 
 def row_of(generator: nn.Module, recipe: Recipe, budget: float, steps: int, seconds: float) -> dict[str, Any]:
@@ -65,8 +68,7 @@ def row_of(generator: nn.Module, recipe: Recipe, budget: float, steps: int, seco
 def in_one_run(recipe: Recipe, budgets: list[float]) -> Iterator[dict[str, Any]]:
     """A row for each budget that the training passes."""
     rows: list[dict[str, Any]] = []
-    train = train_plainly if recipe.name == MLP.name else train_ours
-    train(
+    (train_plainly if recipe.name == MLP.name else train_ours)(
         recipe,
         [after_seconds(budget) for budget in budgets],
         lambda generator, *spent: rows.append(row_of(generator, recipe, budgets[len(rows)], *spent)),
@@ -74,23 +76,34 @@ def in_one_run(recipe: Recipe, budgets: list[float]) -> Iterator[dict[str, Any]]
     yield from rows
 
 
-def in_runs_of_their_own(recipe: Recipe, budgets: list[float]) -> Iterator[dict[str, Any]]:
+def in_runs_of_their_own(recipe: Recipe, budgets: list[float], processes: int) -> Iterator[dict[str, Any]]:
     """A row for each budget, after a training whose learning rates have reached zero."""
-    data = load_data("mnist", image_size=recipe.image_size)
-    step = seconds_of_a_step(recipe, data)
-    for budget in budgets:
-        length = int(budget / step)
-        trainer = Trainer(recipe, data, length=length)
-        started = time.perf_counter()
-        trainer.fit(length)
-        yield row_of(trainer.sampler, recipe, budget, length, time.perf_counter() - started)
+    with temporary_home():
+        step = seconds_of_a_step(recipe, processes)
+        for budget in budgets:
+            run = trained(recipe, int(budget / step), processes)
+            yield row_of(run.generator, recipe, budget, run.step, run.seconds) | {"processes": processes}
 
 
-def measure(name: str, budgets: list[float], seeds: int) -> Iterator[dict[str, Any]]:
+@contextmanager
+def temporary_home() -> Iterator[None]:
+    """Runs are not kept; data sets and classifiers are found where they are."""
+    before, kept = os.environ.get("CGAN_HOME"), os.environ.get("CGAN_DATA")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"CGAN_HOME": folder, "CGAN_DATA": kept or str(home() / "data")}
+        try:
+            yield
+        finally:
+            for name, value in {"CGAN_HOME": before, "CGAN_DATA": kept}.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def measure(name: str, budgets: list[float], seeds: int, processes: int) -> Iterator[dict[str, Any]]:
     """The rows of all seeds of a recipe."""
     for number in range(seeds):
         recipe = recipe_of(name, number)
-        for row in (in_runs_of_their_own if recipe.lr_to_zero else in_one_run)(recipe, budgets):
+        falls = recipe.lr_to_zero
+        for row in in_runs_of_their_own(recipe, budgets, processes) if falls else in_one_run(recipe, budgets):
             print(json.dumps(row), flush=True)
             yield row
 
@@ -143,6 +156,11 @@ def draw(results: dict[str, Any]):
     return figure
 
 
+def facts() -> dict[str, str]:
+    """What numbers depend on beside the program."""
+    return dict(machine=machine(), torch=torch.__version__, python=platform.python_version())
+
+
 def keep(results: dict[str, Any], path: Path = PATH) -> None:
     """Write the results, whole or not at all."""
     make_folder(path.parent)
@@ -155,13 +173,14 @@ def main() -> None:
     parser.add_argument("recipes", nargs="*", default=["speedrun", "relativistic", "bce", MLP.name])
     parser.add_argument("--seconds", type=float, nargs="+", default=BUDGETS)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--draw", action="store_true")
     options = parser.parse_args()
     results = json.loads(PATH.read_text("utf-8")) if PATH.is_file() else {"rows": []}
     for name in [] if options.draw else options.recipes:
         results["rows"] = [row for row in results["rows"] if row["recipe"] != name]
-        results |= dict(machine=machine(), torch=torch.__version__, python=platform.python_version())
-        for row in measure(name, sorted(options.seconds), options.seeds):
+        results |= facts()
+        for row in measure(name, sorted(options.seconds), options.seeds, options.processes):
             results["rows"].append(row)
             keep(results)
     print(table(results))

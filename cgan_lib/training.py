@@ -253,17 +253,22 @@ class Trainer:
 
         Both in one pass, which is faster, unless a layer of the discriminator would tell.
         """
-        if not self.in_one_pass:
-            real_logits, fake_logits = self.discriminator(real, labels), self.discriminator(fake, fake_labels)
-            return real_logits.float(), fake_logits.float(), 0.0
-        both = torch.cat([real, fake]), torch.cat([labels, fake_labels])  # (2B, C, H, W), (2B,)
+        if self.in_one_pass:
+            both = torch.cat([real, fake]), torch.cat([labels, fake_labels])  # (2B, C, H, W), (2B,)
+            logits, guesses = self._look(*both)
+            real_logits, fake_logits = logits.chunk(2)
+        else:
+            real_logits, guesses = self._look(real, labels)
+            fake_logits, _ = self._look(fake, fake_labels)
+        cost = 0.0 if guesses is None else F.cross_entropy(guesses[: len(real)], labels)
+        return real_logits, fake_logits, self.recipe.auxiliary * cost
+
+    def _look(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The discriminator's logits (N,), and its guesses (N, num_classes) where the recipe has it guess."""
         if not (self.recipe.auxiliary and isinstance(self.discriminator, FeatureDiscriminator)):
-            real_logits, fake_logits = self.discriminator(*both).float().chunk(2)
-            return real_logits, fake_logits, 0.0
-        logits, guesses = self.discriminator.with_guesses(*both)  # (2B,), (2B, num_classes)
-        cost = self.recipe.auxiliary * F.cross_entropy(guesses[: len(real)].float(), labels)
-        real_logits, fake_logits = logits.float().chunk(2)
-        return real_logits, fake_logits, cost
+            return self.discriminator(images, labels).float(), None
+        logits, guesses = self.discriminator.with_guesses(images, labels)
+        return logits.float(), guesses.float()
 
     def _grow(self) -> None:
         """Bring growing networks to the size that this step is due."""

@@ -3,11 +3,8 @@
 The idea of adversarial distillation (Sauer et al. 2023) at its smallest: what the flow has learned is where it begins.
 """
 
-import time
-from collections.abc import Callable
-from typing import Any
-
 from cgan_lib.course.flow import FlowGenerator
+from cgan_lib.course.timed import until_over
 from cgan_lib.data import ImageData
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.recipes import RECIPES
@@ -27,9 +24,3 @@ def in_one_pass(flow: FlowGenerator, data: ImageData, seconds: float) -> Conditi
     trainer.fit(2**31, until_over(seconds))
     print(f"{trainer.step:,} steps in {seconds:.0f} s")
     return trainer.sampler.cpu()
-
-
-def until_over(seconds: float) -> Callable[[Any], bool]:
-    """For `Trainer.fit`: whether there is time for another step."""
-    end = time.perf_counter() + seconds
-    return lambda metrics: time.perf_counter() < end

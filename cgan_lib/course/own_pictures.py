@@ -1,28 +1,21 @@
-"""What notebook 09 needs: a folder of photographs, a training of so many seconds, networks with a learner's parts."""
+"""What notebook 09 needs: a folder of photographs, and networks with a learner's parts."""
 
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from torch import nn
 
-from cgan_lib.course.one_pass import until_over
-from cgan_lib.data import ImageData
 from cgan_lib.files import staged_folder
 from cgan_lib.models import MODELS, Family
-from cgan_lib.models.layers import QUIET, ConditionalGenerator
+from cgan_lib.models.layers import QUIET
 from cgan_lib.models.projection import ResidualDiscriminator, ResidualGenerator, residual_init
 from cgan_lib.paths import make_folder
-from cgan_lib.recipes import Recipe, current_profile
-from cgan_lib.training import Trainer
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-PACE = {"ci": 0.02, "demo": 1.0, "full": 4.0}  # seconds of a profile for each of those asked for
 SUFFIXES = ("jpg", "png", "webp")
 TURNED, ORIENTATION = 6, 0x0112  # what a camera that was held upright writes beside a picture that lies on its side
 ROOM = 0.08  # of its side: how far a view is off the middle
@@ -87,25 +80,6 @@ def _save(picture: "Image", path: Path, turned: bool) -> None:
     if turned:  # numbers that are divided by 9: they are JPEGs
         picture, exif[ORIENTATION] = picture.transpose(Image.Transpose.ROTATE_90), TURNED
     picture.save(path, exif=exif)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What came of a training of so many seconds."""
-
-    generator: ConditionalGenerator
-    """the averaged one, where the recipe has one"""
-    steps: int
-    seconds: float
-
-
-def train_for(recipe: Recipe, data: ImageData, seconds: float) -> Trained:
-    """Train a recipe for so many seconds of the profile `demo`; nothing is written, so nothing can go on from there."""
-    trainer = Trainer(recipe, data)
-    limit = seconds * PACE[current_profile()]
-    start = time.perf_counter()
-    trainer.fit(2**31, until_over(limit))
-    return Trained(trainer.sampler.eval(), trainer.step, time.perf_counter() - start)
 
 
 Part = Callable[[int, int, int], nn.Module]

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 SURE = 5.0  # points: a share that may be farther from the true one is not known well
+KID_SHOWN = 5e-4  # of a smaller one the table shows 0
 TRUSTED = 90.0  # percent: a classifier that reads fewer real images right is a poor judge of others
 
 
@@ -111,6 +112,8 @@ class Scores:
                 f"From {self.real_count:,} test images that share is known to ±{margin:.0f} points only, and what is "
                 "said of a class rests on fewer still."
             )
+        if self.kid < -KID_SHOWN:
+            said.append("KID is below 0, which no distance is: from so few images it says nothing.")
         if unknown := sum(map(isnan, self.fid_by_class)):
             said.append(
                 f"{unknown:,} of {len(self.fid_by_class):,} classes had not two images on either side: nothing is said "

@@ -15,7 +15,7 @@ def has_batch_norm(network: nn.Module) -> bool:
 
 def has_dropout(network: nn.Module) -> bool:
     """Whether what the network makes of one image depends on its place in the batch, by which dropout draws."""
-    return any(isinstance(layer, (Dropout, _DropoutNd)) for layer in network.modules())
+    return any(isinstance(layer, (Dropout, _DropoutNd)) and layer.p > 0 for layer in network.modules())
 
 
 def best_memory_format(network: nn.Module) -> torch.memory_format:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from cgan_lib import evaluate, generate, get_recipe, load_data
-from cgan_lib.course import flow, flow_toy, one_pass, timeline
+from cgan_lib.course import flow, flow_toy, one_pass, timed, timeline
 from cgan_lib.course.flow import FlowGenerator, flow_loss, follow, on_the_way, train_flow
 from cgan_lib.course.slider import slide
 from cgan_lib.course.toy import CENTRES, STD, ring
@@ -214,7 +214,7 @@ def test_a_trainer_goes_on_from_a_copy_of_what_it_is_given(small):
 
 def test_a_flow_becomes_a_generator_of_one_pass(monkeypatch):
     ticks = count()
-    monkeypatch.setattr(one_pass, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    monkeypatch.setattr(timed, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
     start = FlowGenerator()
     fast = one_pass.in_one_pass(start, load_data("digits"), seconds=3)
     assert fast.passes == 1

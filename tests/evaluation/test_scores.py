@@ -87,6 +87,12 @@ def test_classes_of_which_nothing_is_said_are_counted():
     assert doubt.startswith("1 of 2 classes had not two images on either side")
 
 
+def test_a_distance_below_0_is_doubted_where_the_table_shows_it():
+    assert replace(SCORES, kid=-0.0004).doubts() == []
+    (doubt,) = replace(SCORES, kid=-0.0006).doubts()
+    assert doubt.startswith("KID is below 0")
+
+
 def test_the_table_of_one_seed_has_no_deviation_and_that_of_real_images_no_real_ones():
     header, *rows, last = REAL.table().split("\n")
     assert header.split() == ["fakes", "real"]

@@ -228,8 +228,9 @@ def test_of_what_processes_say_that_failed_the_cause_is_raised(kinds, died, expe
         (dict(processes=3), "batch_size 8 cannot be divided among 3 processes: take 9"),
         (dict(live=True), "live=True draws in this one"),
         (dict(score=lambda generator: 1.0), "a score of your own cannot be sent"),
+        (dict(watch=lambda step, best: True), "watch cannot be sent"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )
 def test_what_cannot_be_done_in_several_processes_is_refused_before_they_start(home, changes, message):
     with pytest.raises(UserError, match=message):
