@@ -5,15 +5,14 @@
 #     CGAN_GPU_QUICK=1 bash benchmarks/gpu.sh OUT     the same with tiny settings, to try the script itself on a CPU
 #
 # It needs python3 (or $PYTHON) with PyTorch's CUDA build, and MNIST: $CGAN_DATA, shared/datasets or ../shared/datasets,
-# packed or not. It asks no network. What python3 lacks of requirements.txt is taken from wheels in .wheels/; on a
-# machine that has a network, and for the Python and processor of the other, they are fetched by
+# packed or not. It asks no network. What python3 lacks of requirements.txt is taken from wheels in .wheels/. On another
+# machine, which has a network, they are fetched for the Python and the processor of this one:
 #
-#     python3 -m pip download -d .wheels --no-deps --only-binary=:all: --python-version 3.12 \
-#         --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
-#         pydantic pydantic-core annotated-types typing-inspection typing-extensions \
-#         tyro docstring-parser typeguard torch-fidelity torchinfo filelock
+#     get="python3 -m pip download -d .wheels --only-binary=:all: --implementation cp --python-version 3.12
+#         --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64"
+#     $get pydantic tyro filelock && $get --no-deps torch-fidelity torchinfo
 #
-# (3 MB). A part that fails leaves the others alone: log.txt says why, and summary.json which.
+# (3.5 MB, where all else is there.) A part that fails leaves the others alone: log.txt says why, and summary.json which.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p "${1:-benchmarks/results/gpu}"
@@ -31,9 +30,13 @@ export PYTHONPATH=$PWD:$work/site${PYTHONPATH:+:$PYTHONPATH}
 
 for folder in "${CGAN_DATA:-}" shared/datasets ../shared/datasets; do
     if [ -d "$folder/MNIST/raw" ]; then
-        mkdir -p "$work/data/MNIST" && cp -R "$folder/MNIST/raw" "$work/data/MNIST/raw"
-        chmod -R u+w "$work/data" && gunzip -qf "$work"/data/MNIST/raw/*.gz 2>/dev/null
-        export CGAN_DATA=$work/data
+        CGAN_DATA=$(cd "$folder" && pwd)
+        if [ ! -e "$folder/MNIST/raw/train-images-idx3-ubyte" ]; then
+            mkdir -p "$work/data/MNIST" && cp -R "$folder/MNIST/raw" "$work/data/MNIST/raw"
+            chmod -R u+w "$work/data" && gunzip -q "$work"/data/MNIST/raw/*.gz
+            CGAN_DATA=$work/data
+        fi
+        export CGAN_DATA
         break
     fi
 done
