@@ -2,13 +2,13 @@
 
 import io
 import warnings
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import pytest
 import torch
 
-from cgan_lib import RECIPES, load_data
-from cgan_lib.capture import REHEARSALS, recorder_for, set_rate, with_plain_rates
+from cgan_lib import RECIPES, load_data, train
+from cgan_lib.capture import REHEARSALS, CUDAGraphs, recorder_for, set_rate, with_plain_rates
 from cgan_lib.data import batches
 from cgan_lib.models import MODELS
 from cgan_lib.training import Trainer
@@ -150,6 +150,14 @@ def test_while_hooks_watch_every_step_none_is_replayed(tiny, digits):
     assert seen == [5, 6, 7, 8]
 
 
+def test_a_run_replays_no_step_before_its_vital_signs_are_taken(tiny, monkeypatch):
+    recorder = Again()
+    monkeypatch.setattr("cgan_lib.training.recorder_for", lambda *_, **__: recorder)
+    run = train("bce", steps=20, log_every=1000, grid_every=10, save_every=20, **tiny)
+    assert recorder.replayed == 20 - REHEARSALS - 4  # the last two before each grid
+    assert len(run.history()["vitals/step_size/G"][0]) == 2
+
+
 # --- checkpoints
 
 
@@ -245,6 +253,73 @@ def test_a_step_waits_for_nothing_and_draws_nothing_on_the_cpu_where_another_dev
     before = torch.get_rng_state()
     trainer._move(real, labels, g_moves=True, measure=False)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """What is asked of a GPU that is not there, in its order."""
+    calls = []
+
+    class Stream:
+        def __init__(self, name="own"):
+            self.name = name
+
+        def wait_stream(self, other):
+            calls.append(f"{self.name} waits for {other.name}")
+
+    class Graph:
+        def replay(self):
+            calls.append("replay")
+
+    @contextmanager
+    def inside(name):
+        calls.append(f"begin {name}")
+        yield
+        calls.append(f"end {name}")
+
+    @contextmanager
+    def graph(graph, pool, stream, capture_error_mode):
+        calls.append(f"record in {pool} on {stream.name}, {capture_error_mode}")
+        try:
+            yield
+        except RuntimeError:
+            raise RuntimeError("the end fails as well")  # noqa: B904
+        calls.append("recorded")
+
+    fakes = dict(Stream=Stream, CUDAGraph=Graph, graph=graph, graph_pool_handle=lambda: "the pool")
+    fakes |= dict(device=lambda device: inside(str(device)), stream=lambda stream: inside(stream.name))
+    fakes |= dict(current_stream=lambda device: Stream("usual"))
+    fakes |= dict(set_stream=lambda stream: calls.append(f"set {stream.name}"))
+    for name, fake in fakes.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    monkeypatch.setattr("cgan_lib.capture._renew_generator", lambda device: calls.append(f"generator of {device}"))
+    return calls
+
+
+def test_a_step_is_rehearsed_on_a_stream_of_its_own_after_and_before_all_else(calls):
+    graphs = CUDAGraphs(torch.device("cuda:1"))
+    graphs.rehearse(lambda *inputs: calls.append(inputs), (1, 2))
+    expected = ["begin cuda:1", "end cuda:1", "own waits for usual", "begin own", (1, 2), "end own"]
+    assert calls == [*expected, "usual waits for own"]
+
+
+def test_a_replay_computes_on_the_tensors_of_its_recording_what_it_is_given(calls):
+    graphs, seen, first = CUDAGraphs(torch.device("cuda:1")), [], torch.zeros(2)
+    replay = graphs.record(lambda *inputs: seen.extend(inputs), [first, torch.zeros(3)])
+    assert calls[2:] == ["record in the pool on own, thread_local", "recorded"]  # and nothing was replayed yet
+    replay([torch.tensor([1.0, 2.0]), torch.ones(3)])
+    assert calls[4:] == ["replay"]
+    assert [tensor.tolist() for tensor in seen] == [[1, 2], [1, 1, 1]]
+    assert first.tolist() == [0, 0]
+
+
+def test_a_recording_that_breaks_off_gives_back_stream_and_generator(calls):
+    def fails(*inputs):
+        raise RuntimeError("not while recording")
+
+    with pytest.raises(RuntimeError, match="the end fails as well"):
+        CUDAGraphs(torch.device("cuda:1")).record(fails, [torch.zeros(2)])
+    assert calls[3:] == ["set usual", "generator of cuda:1"]
 
 
 if torch.cuda.is_available():  # elsewhere there are no graphs
