@@ -1,6 +1,6 @@
 """How the record fell: each idea between `relativistic` and `speedrun`, and those that failed, at equal seconds.
 
-    python benchmarks/record.py [--seconds 30] [--seeds 3] [--processes 2]
+    python benchmarks/record.py [--seconds 30] [--seeds 3] [--processes 1]
     python benchmarks/record.py --table                         only the table, from what is there
 
 The ideas are those of `cgan_lib.course.record`, each on top of those before it; what failed is one change to
@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from compare import RESULTS
-from time_to_quality import facts, keep, row_of, seconds_of_a_step, temporary_home, trained
+from time_to_quality import facts, keep, row_of, steps_in, temporary_home, trained
 
 from cgan_lib.course.record import failures, ladder
 from cgan_lib.recipes import Recipe
@@ -26,7 +26,7 @@ SHOWN = {"steps": "{:,.0f}", "as_requested": "{:.2f}", "floors": "{:.1f}", "cove
 def measure(idea: str, recipe: Recipe, seconds: float, processes: int) -> dict[str, Any]:
     """One training of so many seconds."""
     with temporary_home():
-        steps = max(1, int(seconds / seconds_of_a_step(recipe, processes)))
+        (steps,) = steps_in(recipe, [seconds], processes)
         run = trained(recipe, steps, processes)
         return {"idea": idea} | row_of(run.generator, recipe, seconds, run.step, run.seconds)
 
@@ -46,7 +46,7 @@ def main(path: Path = PATH) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     results = json.loads(path.read_text("utf-8")) if options.table else facts() | {"rows": []}

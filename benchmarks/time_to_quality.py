@@ -8,7 +8,8 @@ The clock runs while networks are trained; loading, starting processes, measurin
 outside. Nothing is trained on real data before it starts. A recipe whose learning rates fall to zero at the end of a
 run is trained anew for each budget by `cgan_lib.train`, in as many processes as `--processes` says, with the number of
 steps that fits into it (how many, is measured before); any other is trained once, in this process, and measured as it
-passes each budget. Every seed has a clock of its own: let nothing else run.
+passes each budget. A run longer than that of the recipe starts at a lower rate. Every seed has a clock of its own: let
+nothing else run.
 
 Measured by the protocol of `cgan_lib.evaluation.protocol`, 10,000 images. FID counts in floors: what as many real
 training images score. Results go to benchmarks/results/time_to_quality.json, each recipe replacing its own rows,
@@ -22,6 +23,7 @@ import platform
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import sqrt
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -42,7 +44,12 @@ PATH = RESULTS / "time_to_quality.json"
 PICTURE = GALLERY / "time_to_quality.png"
 MARKS = ((98.5, 10.0), (99.0, 5.0), (99.3, 2.0))  # percent read as requested, and floors of FID
 BUDGETS = [20.0, 45.0, 90.0, 120.0, 180.0, 300.0]  # seconds
-WARM_UP, TIMED = (200, 800) if torch.cuda.is_available() else (20, 80)  # steps
+WARM_UP, TIMED = (200, 800) if torch.cuda.is_available() else (50, 300)  # steps
+
+
+def suited(recipe: Recipe, steps: int) -> Recipe:
+    """The recipe for a run that is longer than its own: a rate that falls to zero starts at less, as 1/√length."""
+    return recipe.replace(lr=recipe.lr * min(1.0, sqrt(recipe.demo_steps / steps)))
 
 
 def trained(recipe: Recipe, steps: int, processes: int) -> Run:
@@ -51,10 +58,11 @@ def trained(recipe: Recipe, steps: int, processes: int) -> Run:
     return train(recipe, run=name, processes=processes, steps=steps, **seldom)
 
 
-def seconds_of_a_step(recipe: Recipe, processes: int) -> float:
-    """Measured on networks that are thrown away: how much longer a longer run takes."""
+def steps_in(recipe: Recipe, budgets: list[float], processes: int) -> list[int]:
+    """How many steps fit into each budget: timed on networks that are thrown away, by a short run and a longer one."""
     short, long = (trained(recipe, steps, processes).seconds for steps in (WARM_UP, WARM_UP + TIMED))
-    return (long - short) / TIMED
+    step = (long - short) / TIMED
+    return [max(1, int(WARM_UP + (budget - short) / step)) for budget in budgets]
 
 
 def row_of(generator: nn.Module, recipe: Recipe, budget: float, steps: int, seconds: float) -> dict[str, Any]:
@@ -81,9 +89,8 @@ def in_one_run(recipe: Recipe, budgets: list[float]) -> Iterator[dict[str, Any]]
 def in_runs_of_their_own(recipe: Recipe, budgets: list[float], processes: int) -> Iterator[dict[str, Any]]:
     """A row for each budget, after a training whose learning rates have reached zero."""
     with temporary_home():
-        step = seconds_of_a_step(recipe, processes)
-        for budget in budgets:
-            run = trained(recipe, int(budget / step), processes)
+        for budget, steps in zip(budgets, steps_in(recipe, budgets, processes), strict=True):
+            run = trained(suited(recipe, steps), steps, processes)
             yield row_of(run.generator, recipe, budget, run.step, run.seconds) | {"processes": processes}
 
 

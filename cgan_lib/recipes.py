@@ -127,7 +127,7 @@ _ALL = [
         beta2=0.99,
         ema_power=10.0,
         epochs=9,
-        demo_steps=1750,
+        demo_steps=2000,
     ),
 ]
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
