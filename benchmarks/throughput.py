@@ -1,11 +1,11 @@
 """Time of one training step of each recipe: this library against the plain way, in one process, alternating.
 
-    python benchmarks/throughput.py [RECIPE …] [--rounds 15]
+    python benchmarks/throughput.py [RECIPE …] [--rounds 15] [--out PATH]
 
 The plain way is what tutorials do, with the same networks, batch, loss and average: torchvision data set
 with per-sample transforms, DataLoader, fp32, Adam as it comes, gradients of everything, losses read every step.
 Prints a Markdown table of medians, which docs/measurements.md quotes, and with all recipes keeps it in
-benchmarks/results/.
+benchmarks/results/, or in `--out`, there whichever recipes were asked for.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from cgan_lib.files import write_atomically
 from cgan_lib.losses import LOSSES
 from cgan_lib.models import layers, subpixel
 from cgan_lib.models.labels import ClassEmbedding
-from cgan_lib.paths import home
+from cgan_lib.paths import home, make_folder
 from cgan_lib.recipes import RECIPES, Recipe, get_recipe
 from cgan_lib.schedules import ema_decay
 from cgan_lib.training import Trainer
@@ -170,6 +170,7 @@ def main() -> None:
     ours = [name for name, r in RECIPES.items() if not name.endswith("_published") and not r.grow_every]
     parser.add_argument("recipes", nargs="*", default=ours)  # (a growing recipe has no typical step)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     machine = torch.cuda.get_device_name() if device.type == "cuda" else f"{os.cpu_count()}-core CPU"
@@ -179,9 +180,11 @@ def main() -> None:
         rows.append({"recipe": name, "batch": recipe.batch_size, **compare(recipe, device, options.rounds)})
     print(f"One training step on a {machine}, torch {torch.__version__}, Python {platform.python_version()}\n")
     print(table(rows), end="")
-    if options.recipes == ours:
+    if options.out or options.recipes == ours:
         results = {"machine": machine, "torch": torch.__version__, "rounds": options.rounds, "rows": rows}
-        write_atomically(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
+        path = options.out or RESULTS
+        make_folder(path.parent)
+        write_atomically(path, (json.dumps(results, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

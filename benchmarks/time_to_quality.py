@@ -1,6 +1,7 @@
 """Seconds of training until digits are good: how long a recipe takes to each of three marks.
 
     python benchmarks/time_to_quality.py [RECIPE …] [--seconds 20 45 90 120 180 300] [--seeds 3] [--processes 2]
+        [--out PATH]
     python benchmarks/time_to_quality.py --draw                 only the table and the picture, from what is there
 
 The clock runs while networks are trained; loading, starting processes, measuring and the classifier that measures are
@@ -10,7 +11,8 @@ steps that fits into it (how many, is measured before); any other is trained onc
 passes each budget. Every seed has a clock of its own: let nothing else run.
 
 Measured by the protocol of `cgan_lib.evaluation.protocol`, 10,000 images. FID counts in floors: what as many real
-training images score. Results go to benchmarks/results/time_to_quality.json, each recipe replacing its own rows.
+training images score. Results go to benchmarks/results/time_to_quality.json, each recipe replacing its own rows,
+or to `--out`, and then the picture beside it.
 """
 
 import argparse
@@ -40,7 +42,7 @@ PATH = RESULTS / "time_to_quality.json"
 PICTURE = GALLERY / "time_to_quality.png"
 MARKS = ((98.5, 10.0), (99.0, 5.0), (99.3, 2.0))  # percent read as requested, and floors of FID
 BUDGETS = [20.0, 45.0, 90.0, 120.0, 180.0, 300.0]  # seconds
-WARM_UP, TIMED = 20, 80  # steps
+WARM_UP, TIMED = (200, 800) if torch.cuda.is_available() else (20, 80)  # steps
 
 
 def trained(recipe: Recipe, steps: int, processes: int) -> Run:
@@ -175,16 +177,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--draw", action="store_true")
+    parser.add_argument("--out", type=Path, default=PATH)
     options = parser.parse_args()
-    results = json.loads(PATH.read_text("utf-8")) if PATH.is_file() else {"rows": []}
+    results = json.loads(options.out.read_text("utf-8")) if options.out.is_file() else {"rows": []}
     for name in [] if options.draw else options.recipes:
         results["rows"] = [row for row in results["rows"] if row["recipe"] != name]
         results |= facts()
         for row in measure(name, sorted(options.seconds), options.seeds, options.processes):
             results["rows"].append(row)
-            keep(results)
+            keep(results, options.out)
     print(table(results))
-    write_atomically(PICTURE, as_png(draw(results)))
+    picture = PICTURE if options.out == PATH else options.out.with_suffix(".png")
+    write_atomically(picture, as_png(draw(results)))
 
 
 if __name__ == "__main__":

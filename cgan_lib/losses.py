@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cgan_lib.parallel import drawn
+from cgan_lib.parallel import alternated, drawn
 
 
 def bce_d(real: Tensor, fake: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ def input_gradient(discriminator: nn.Module, x: Tensor, labels: Tensor) -> Tenso
 
 def r1_r2(discriminator: nn.Module, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:
     """½ ‖∇D‖² at the reals (R1) and at the fakes (R2), added (Mescheder et al. 2018, eq. 9, 10): (N,C,H,W) → scalar."""
-    slopes = input_gradient(discriminator, torch.cat([real, fake]), torch.cat([labels, labels]))  # (2N, C·H·W)
+    slopes = input_gradient(discriminator, alternated(real, fake), alternated(labels, labels))  # (2N, C·H·W)
     return slopes.square().sum(1).mean()  # of twice as many images, so that the ½ is in it
 
 

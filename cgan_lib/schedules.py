@@ -1,4 +1,4 @@
-"""What changes from step to step of a training: the learning rates, and how far back an average of weights reaches."""
+"""What changes from step to step: the random seed, the learning rates, how far back an average of weights reaches."""
 
 from cgan_lib.recipes import Recipe
 
@@ -24,3 +24,8 @@ def ema_decay(recipe: Recipe, step: int) -> float:
     if power := recipe.ema_power:
         return (step / (step + 1)) ** (power + 1)
     return min(recipe.ema, (1 + step) / (10 + step))
+
+
+def seed_of_step(seed: int, step: int) -> int:
+    """32 bits, different for every step of a run: the odd multiplier is 2³² divided by the golden ratio."""
+    return (seed * 0x85EBCA6B + step * 0x9E3779B1) % 2**32

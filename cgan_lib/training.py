@@ -2,25 +2,27 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
 
 from cgan_lib import parallel
 from cgan_lib.augment import augment
+from cgan_lib.capture import Replayed, recorder_for, set_rate, with_plain_rates
 from cgan_lib.data import ImageData, ahead, batches, fits
 from cgan_lib.devices import AUTOCAST, pick_device, pick_precision
 from cgan_lib.errors import UserError
+from cgan_lib.finite import all_finite, gradient_norm
 from cgan_lib.losses import LOSSES
 from cgan_lib.models.dcgan import Growing, growth_at
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.models.projection import FeatureDiscriminator
-from cgan_lib.models.traits import best_memory_format, has_batch_norm, has_dropout
+from cgan_lib.models.traits import best_memory_format, has_batch_norm
 from cgan_lib.recipes import Recipe, current_profile
-from cgan_lib.schedules import ema_decay, lr_factor
+from cgan_lib.schedules import ema_decay, lr_factor, seed_of_step
 
 
 class Diverged(ArithmeticError):
@@ -64,12 +66,15 @@ class Trainer:
         self.growing = [network for network in (generator, discriminator) if isinstance(network, Growing)]
         self._grow()
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval() if recipe.averages else None
-        self.in_one_pass = not (has_batch_norm(discriminator) or has_dropout(discriminator))
+        self.in_one_pass = not has_batch_norm(discriminator)
         self.loss = LOSSES[recipe.loss]
         self.parameters_g, self.parameters_d = list(self.generator.parameters()), list(self.discriminator.parameters())
         self.optimizer_g = self._adam(self.parameters_g, recipe.lr)
         self.optimizer_d = self._adam(self.parameters_d, recipe.lr if recipe.lr_d is None else recipe.lr_d)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+        recorder = recorder_for(self.device, self.precision, grows=bool(self.growing))
+        self.replayed = Replayed(recorder, [self.optimizer_g, self.optimizer_d])
+        self.watched = False  # True while hooks of networks or optimisers look at every step: a replay calls none
 
     @property
     def sampler(self) -> ConditionalGenerator:
@@ -102,21 +107,29 @@ class Trainer:
 
     def train_step(self, real: Tensor, labels: Tensor, measure: bool = False) -> dict[str, Tensor] | None:
         """One step of both networks on a real batch (B,C,H,W) with labels (B,); its metrics when `measure`."""
-        torch.manual_seed(_seed_of_step(self.recipe.seed, self.step))
+        torch.manual_seed(seed_of_step(self.recipe.seed, self.step))
         self._prepare()
         g_moves = (self.step + 1) % self.recipe.n_dis == 0
+        move, metrics = partial(self._move, g_moves=g_moves, measure=measure), {}
+        if measure or self.watched:
+            metrics = move(real, labels)
+        else:
+            self.replayed((g_moves, self._penalty_is_due()), move, real, labels)
+        if g_moves:
+            self._update_average()
+        self.scaler.update()
+        self.step += 1
+        return parallel.averaged(metrics) if measure else None
+
+    def _move(self, real: Tensor, labels: Tensor, g_moves: bool, measure: bool) -> dict[str, Tensor]:
+        """What a GPU does in one step: nothing in here may wait for it, or draw on the CPU."""
         z = parallel.drawn(lambda n: torch.randn(n, self.recipe.latent_dim, device=self.device), len(real))
         classes = parallel.drawn(lambda n: torch.randint(len(self.classes), (n,), device=self.device), len(real))
         fake_labels = labels if self.loss.paired else self.classes[classes]
         with self._autocast(), torch.set_grad_enabled(g_moves):
             fake = self.generator(z, fake_labels)  # one forward pass serves both networks
         real_logits, metrics = self.d_step(real, labels, fake.detach(), fake_labels, measure)
-        if g_moves:
-            metrics |= self.g_step(fake, fake_labels, real_logits, measure)
-            self._update_average()
-        self.scaler.update()
-        self.step += 1
-        return parallel.averaged(metrics) if measure else None
+        return metrics | self.g_step(fake, fake_labels, real_logits, measure) if g_moves else metrics
 
     def d_step(
         self, real: Tensor, labels: Tensor, fake: Tensor, fake_labels: Tensor, measure: bool = False
@@ -135,7 +148,7 @@ class Trainer:
         if not measure:
             return real_logits, {}
         verdicts = self.loss.verdicts(real_logits, fake_logits)
-        norm = {"gradient_norm/D": _gradient_norm(self.parameters_d)}
+        norm = {"gradient_norm/D": gradient_norm(self.parameters_d)}
         return real_logits, {"loss/D": loss.detach()} | verdicts | norm
 
     def g_step(
@@ -149,7 +162,7 @@ class Trainer:
             logits = self.discriminator(augment(fake, self.recipe.augment), fake_labels).float()
         loss = self.loss.g(logits, real_logits) if self.loss.relative else self.loss.g(logits)
         self._descend(loss, self.parameters_g, self.optimizer_g)
-        return {"loss/G": loss.detach(), "gradient_norm/G": _gradient_norm(self.parameters_g)} if measure else {}
+        return {"loss/G": loss.detach(), "gradient_norm/G": gradient_norm(self.parameters_g)} if measure else {}
 
     def _prepare(self) -> None:
         """Bring networks and optimisers to what this step is due: mode, size and learning rates."""
@@ -159,13 +172,13 @@ class Trainer:
         self._grow()
         recipe, factor = self.recipe, lr_factor(self.recipe, self.step, self.length)
         for optimizer, lr in ((self.optimizer_g, recipe.lr), (self.optimizer_d, recipe.lr_d or recipe.lr)):
-            optimizer.param_groups[0]["lr"] = lr * factor
+            set_rate(optimizer, lr * factor, self.device)
 
     def learning_rates(self) -> dict[str, float]:
         """Learning rates in force, by the name of their curve."""
         return {
-            "learning_rate/G": self.optimizer_g.param_groups[0]["lr"],
-            "learning_rate/D": self.optimizer_d.param_groups[0]["lr"],
+            "learning_rate/G": float(self.optimizer_g.param_groups[0]["lr"]),
+            "learning_rate/D": float(self.optimizer_d.param_groups[0]["lr"]),
         }
 
     def check_metrics(self, values: Mapping[str, float]) -> None:
@@ -177,8 +190,7 @@ class Trainer:
 
     def check_finite(self) -> None:
         """Raise `Diverged` when a weight, a statistic or an optimiser's average is NaN or infinite."""
-        tensors = [t for part in self._parts().values() for t in _tensors(part.state_dict())]
-        if not math.isfinite(get_total_norm([t for t in tensors if t.is_floating_point()])):
+        if not all_finite(part.state_dict() for part in self._parts().values()):
             raise self.diverged("a weight or a running average")
 
     def diverged(self, what: str) -> Diverged:
@@ -192,7 +204,8 @@ class Trainer:
     def state_dict(self) -> dict:
         """Everything that the next step depends on."""
         parts = {name: part.state_dict() for name, part in self._parts().items()}
-        return parts | {"step": self.step, "length": self.length}
+        rates = {name: with_plain_rates(parts[name]) for name in ("optimizer_g", "optimizer_d")}
+        return parts | rates | {"step": self.step, "length": self.length}
 
     def load_state_dict(self, state: dict) -> None:
         """Continue from `state_dict()` of a trainer of the same recipe; `UserError` where its length may not change."""
@@ -204,6 +217,7 @@ class Trainer:
         for name, part in self._parts().items():
             if name != "scaler" or state[name]:  # a checkpoint of another precision has none
                 part.load_state_dict(state[name])
+        self.replayed.forget()  # optimisers have other tensors now
         self.step = state["step"]
 
     def _parts(self) -> dict:
@@ -222,30 +236,39 @@ class Trainer:
 
     def _penalty(self, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor | float:
         """The discriminator's gradient penalty, every `penalty_every` steps and then as many times as strong."""
-        every, weight = self.recipe.penalty_every, self.recipe.weight_of_penalty
-        if self.loss.penalty is None or not weight or (self.step + 1) % every:
+        if self.loss.penalty is None or not self._penalty_is_due():
             return 0.0
         with torch.autocast(self.device.type, enabled=False):  # second derivatives want full precision
-            return every * weight * self.loss.penalty(self.discriminator, real, fake.float(), labels)
+            penalty = self.loss.penalty(self.discriminator, real, fake.float(), labels)
+        return self.recipe.penalty_every * self.recipe.weight_of_penalty * penalty
+
+    def _penalty_is_due(self) -> bool:
+        return self.recipe.weight_of_penalty > 0 and (self.step + 1) % self.recipe.penalty_every == 0
 
     def _judge(
         self, real: Tensor, labels: Tensor, fake: Tensor, fake_labels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | float]:
         """Logits of reals (B,) and fakes (B,), and what wrong guesses at the classes of the reals cost.
 
-        Both in one pass, which is faster, unless a layer of the discriminator would tell.
+        Both in one pass, which is faster, unless BatchNorm would mix them.
         """
-        if not self.in_one_pass:
-            real_logits, fake_logits = self.discriminator(real, labels), self.discriminator(fake, fake_labels)
-            return real_logits.float(), fake_logits.float(), 0.0
-        both = torch.cat([real, fake]), torch.cat([labels, fake_labels])  # (2B, C, H, W), (2B,)
+        if self.in_one_pass:
+            both, of_both = parallel.alternated(real, fake), parallel.alternated(labels, fake_labels)  # (2B, …)
+            logits, guesses = self._look(both, of_both)
+            real_logits, fake_logits = logits[::2], logits[1::2]
+            guesses = None if guesses is None else guesses[::2]
+        else:
+            real_logits, guesses = self._look(real, labels)
+            fake_logits, _ = self._look(fake, fake_labels)
+        cost = 0.0 if guesses is None else F.cross_entropy(guesses, labels)
+        return real_logits, fake_logits, self.recipe.auxiliary * cost
+
+    def _look(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The discriminator's logits (N,), and its guesses (N, num_classes) where the recipe has it guess."""
         if not (self.recipe.auxiliary and isinstance(self.discriminator, FeatureDiscriminator)):
-            real_logits, fake_logits = self.discriminator(*both).float().chunk(2)
-            return real_logits, fake_logits, 0.0
-        logits, guesses = self.discriminator.with_guesses(*both)  # (2B,), (2B, num_classes)
-        cost = self.recipe.auxiliary * F.cross_entropy(guesses[: len(real)].float(), labels)
-        real_logits, fake_logits = logits.float().chunk(2)
-        return real_logits, fake_logits, cost
+            return self.discriminator(images, labels).float(), None
+        logits, guesses = self.discriminator.with_guesses(images, labels)
+        return logits.float(), guesses.float()
 
     def _grow(self) -> None:
         """Bring growing networks to the size that this step is due."""
@@ -274,22 +297,3 @@ class Trainer:
         torch._foreach_lerp_([*self.averaged.parameters()], [*self.parameters_g], 1 - decay)
         for mine, theirs in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
             mine.copy_(theirs)
-
-
-def _gradient_norm(parameters: list[nn.Parameter]) -> Tensor:
-    """The norm of all gradients together; a network that is not grown yet has weights that no gradient reaches."""
-    return get_total_norm([p.grad for p in parameters if p.grad is not None])
-
-
-def _tensors(state: dict | list | Tensor) -> Iterator[Tensor]:
-    """All tensors of a nested state dict."""
-    if isinstance(state, Tensor):
-        yield state
-    elif isinstance(state, (dict, list)):
-        for part in state.values() if isinstance(state, dict) else state:
-            yield from _tensors(part)
-
-
-def _seed_of_step(seed: int, step: int) -> int:
-    """32 bits, different for every step of a run: the odd multiplier is 2³² divided by the golden ratio."""
-    return (seed * 0x85EBCA6B + step * 0x9E3779B1) % 2**32

@@ -365,7 +365,7 @@ def test_fakes_have_the_labels_of_the_batch_where_the_loss_pairs_them_and_random
     _, labels = next(batches(trainer.data, 32, seed=0))
     (fake_labels,) = asked
     assert torch.equal(fake_labels, labels) == LOSSES[loss].paired
-    assert torch.equal(judged[0], torch.cat([labels, fake_labels]))  # the discriminator's look at both
+    assert torch.equal(judged[0], torch.stack([labels, fake_labels], 1).flatten())  # the discriminator's look at both
     assert torch.equal(judged[-1], fake_labels)  # the generator's
 
 

@@ -3,19 +3,11 @@
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
-
-from cgan_lib.models.layers import Dropout
 
 
 def has_batch_norm(network: nn.Module) -> bool:
     """Whether what the network makes of one image depends on the others in the batch."""
     return any(isinstance(layer, _BatchNorm) for layer in network.modules())
-
-
-def has_dropout(network: nn.Module) -> bool:
-    """Whether what the network makes of one image depends on its place in the batch, by which dropout draws."""
-    return any(isinstance(layer, (Dropout, _DropoutNd)) for layer in network.modules())
 
 
 def best_memory_format(network: nn.Module) -> torch.memory_format:

@@ -5,6 +5,7 @@ A process that is alone has the whole batch and nobody to ask: then every functi
 
 from cgan_lib.parallel.batch import (
     JointBatchNorm,
+    alternated,
     average_gradients,
     averaged,
     check_divisible,
@@ -31,6 +32,7 @@ __all__ = [
     "JointBatchNorm",
     "ProcessLost",
     "agreed",
+    "alternated",
     "average_gradients",
     "averaged",
     "check_divisible",

@@ -37,6 +37,14 @@ def drawn(draw: Callable[[int], Tensor], count: int) -> Tensor:
     return draw(whole)[own_rows(whole)]
 
 
+def alternated(*batches: Tensor) -> Tensor:
+    """The rows of k batches in turn: (N, …) each → (kN, …).
+
+    One after the other, the rows of a process would not lie together among those of all, by which `drawn` tells them.
+    """
+    return torch.stack(batches, 1).flatten(0, 1)
+
+
 def average_gradients(parameters: Iterable[Tensor]) -> None:
     """Gradients become the mean over the processes: that of the whole batch, where losses are means over images."""
     if size() == 1:

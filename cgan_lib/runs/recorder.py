@@ -73,7 +73,7 @@ class Recorder:
         """Have the optimisers watched in the last two steps of each network before vital signs are taken."""
         step = self.session.step
         left = min(self.recipe.grid_every - step % self.recipe.grid_every, self.until - step)
-        self.vitals.watch.on = 0 < left <= 2 * self.recipe.n_dis
+        self.vitals.watch.on = self.trainer.watched = 0 < left <= 2 * self.recipe.n_dis
 
     def finish(self) -> None:
         """Note that the run has come to its end."""

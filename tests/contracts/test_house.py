@@ -27,7 +27,8 @@ ORDER = (
         "recipe",
         "recipes",
     ),
-    *("sampling", "weights", "devices", "schedules", "training", "figures", "evaluation", "runs", "tuning"),
+    *("sampling", "weights", "devices", "schedules", "finite", "capture", "training"),
+    *("figures", "evaluation", "runs", "tuning"),
     *("studio", "publish", "service", "course"),
     *("console", "commands", "cli", "__main__"),
 )

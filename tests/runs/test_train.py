@@ -50,8 +50,8 @@ def test_a_run_gives_the_networks_of_its_newest_checkpoint(name, tiny):
             assert_identical(dict(network.state_dict()), dict(state[part]))
             assert not network.training
     sampler = state["averaged" if run.recipe.averages else "generator"]
-    reopened, stored = open_run(run.folder).generator, load_generator(run.folder / "generator.safetensors")
-    for generator in (run.generator, reopened, stored):
+    written = load_generator(run.folder / "generator.safetensors")
+    for generator in (run.generator, open_run(run.folder).generator, written):
         assert_identical(dict(generator.state_dict()), dict(sampler))
     assert same_weights(run.last_generator(), run.generator) is (not run.recipe.averages)
 

@@ -123,7 +123,7 @@ def test_the_newest_checkpoint_of_a_run_loads_with_its_averaged_weights(finished
     assert not same_pixels(loaded, finished.last_generator())
 
 
-@pytest.mark.parametrize("name", {recipe.model: name for name, recipe in RECIPES.items() if not recipe.ema}.values())
+@pytest.mark.parametrize("name", {r.model: name for name, r in RECIPES.items() if not r.averages}.values())
 def test_a_checkpoint_without_an_average_gives_the_generator_and_never_the_discriminator(name, tiny):
     run = train(name, steps=2, **tiny)
     loaded = load_generator(checkpoints(run.folder / "checkpoints")[-1])
