@@ -1,23 +1,19 @@
 """Published folders: a generator with everything that a stranger needs to draw with it, library or not."""
 
-import ast
-import inspect
 import io
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 
-from cgan_lib import parallel
 from cgan_lib.errors import UserError
 from cgan_lib.evaluation import Scores, evaluate
 from cgan_lib.files import png, staged_folder, write_atomically
-from cgan_lib.models import MODELS, family_of
+from cgan_lib.models import family_of
 from cgan_lib.models.layers import ConditionalGenerator
 from cgan_lib.models.limits import check_finite
+from cgan_lib.publish.one_file import architecture
 from cgan_lib.runs.about import read_about
 from cgan_lib.runs.run import Run, open_run
 from cgan_lib.sampling import generate, grid_inputs, tile
@@ -63,45 +59,6 @@ def _write(generator: ConditionalGenerator, folder: Path, card: dict[str, Any], 
         write_atomically(partial / "cgan_architecture.py", source.encode())
         write_atomically(partial / "samples.png", picture)
     return folder
-
-
-def architecture(model: str) -> str:
-    """The source of a family's generator as one file that imports nothing but torch and the standard library."""
-    generator = MODELS[model].generator
-    head = f'"""The generator {generator.__name__} of cgan_lib in one file, which needs nothing but torch."""\n'
-    parts = [_split(module) for module in _sources(sys.modules[generator.__module__])]
-    imports = sorted(set().union(*(imports for imports, _ in parts)))
-    return "\n\n".join([head, "\n".join(imports), *(code for _, code in parts)]) + "\n"
-
-
-def _sources(module: ModuleType) -> list[ModuleType]:
-    """A module, and before it those of ours that it imports from, each once and after what it needs itself."""
-    found: dict[ModuleType, None] = {}
-    for name in map(_ours, _imports(ast.parse(inspect.getsource(module)))):
-        if name not in ("", parallel.__name__):  # of which only training makes use
-            found |= dict.fromkeys(_sources(sys.modules[name]))
-    return [*found, module]
-
-
-def _imports(tree: ast.Module) -> list[ast.Import | ast.ImportFrom]:
-    return [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-
-
-def _ours(node: ast.Import | ast.ImportFrom) -> str:
-    """The module of the library that names are imported from; empty for those of others."""
-    name = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
-    return name if name.startswith("cgan_lib.") else ""
-
-
-def _split(module: ModuleType) -> tuple[set[str], str]:
-    """The imports of a module, but for those of our own, and its code without imports and docstring."""
-    source = inspect.getsource(module)
-    tree = ast.parse(source)
-    imports = _imports(tree)
-    left_out = [*imports, *(tree.body[:1] if ast.get_docstring(tree) else [])]
-    numbers = {n for node in left_out for n in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
-    lines = [line for n, line in enumerate(source.splitlines(), start=1) if n not in numbers]
-    return {ast.unparse(node) for node in imports if not _ours(node)}, "\n".join(lines).strip()
 
 
 def _facts(run: Run) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """A published folder is whole or not there, says what it draws, and draws the same with the library and without it."""
 
 import ast
+import builtins
 import copy
 import html
+import inspect
 import json
 import os
 import pickle
@@ -27,7 +29,7 @@ from cgan_lib import RECIPES, Run, UserError, evaluate, export, generate, get_re
 from cgan_lib.attributes import joint_names
 from cgan_lib.data import DATASETS, to_uint8
 from cgan_lib.evaluation import Scores
-from cgan_lib.models import MODELS, BCEGenerator
+from cgan_lib.models import MODELS, BCEGenerator, Family
 from cgan_lib.publish import architecture, publish
 from cgan_lib.publish import folder as publisher
 from cgan_lib.runs import open_source
@@ -352,6 +354,30 @@ def test_the_architecture_needs_torch_alone_and_refuses_what_the_library_refuses
     exec(source, space)
     with pytest.raises(space["UserError"], match="base_channels 3 must be a multiple"):
         space[MODELS[model].generator.__name__](base_channels=3)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_architecture_is_all_that_the_generator_needs_and_nothing_else(model):
+    tree, generator = ast.parse(architecture(model)), MODELS[model].generator
+    parts = [*ast.walk(tree)]
+    named = [part for part in parts if isinstance(part, ast.Name)]
+    read = {part.id for part in named if isinstance(part.ctx, ast.Load)}
+    made = {part.id for part in named if isinstance(part.ctx, ast.Store)}
+    made |= {part.arg for part in parts if isinstance(part, ast.arg)}
+    made |= {part.name for part in parts if isinstance(part, ast.ExceptHandler)}
+    aliases = [alias.asname or alias.name for part in parts if hasattr(part, "names") for alias in part.names]
+    at_top = [node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    assert read - made - {*aliases, *at_top} <= {*dir(builtins), "__file__"}
+    assert {*at_top} - read == {generator.__name__}
+    assert {*aliases} <= read
+    assert len(at_top + aliases) == len({*at_top, *aliases})  # each once
+    assert inspect.getsource(generator) in architecture(model)  # with its comments
+
+
+def test_of_a_generator_from_elsewhere_the_architecture_is_that_of_its_base(monkeypatch):
+    mine = type("Mine", (BCEGenerator,), {"__module__": "__main__"})
+    monkeypatch.setitem(MODELS, "mine", Family(mine, MODELS["bce"].discriminator))
+    assert architecture("mine") == architecture("bce")
 
 
 # --- in the way of Hugging Face
