@@ -72,6 +72,7 @@ def row_of(generator: nn.Module, recipe: Recipe, budget: float, steps: int, seco
     return dict(
         **dict(recipe=recipe.name, seed=recipe.seed, budget=budget, steps=steps, seconds=round(seconds, 2)),
         **dict(as_requested=scores.as_requested, floors=scores.fid / floor.fid, coverage=scores.coverage),
+        coverage_of_real=scores.coverage / floor.coverage,
     )
 
 
@@ -134,6 +135,21 @@ def table(results: dict[str, Any]) -> str:
         times = [reached(rows, mark) for mark in MARKS]
         shown = ["—" if seconds is None else f"{seconds:.0f} s" for seconds in times]
         lines.append(f"| `{name}` | {len({row['seed'] for row in rows})} | {' | '.join(shown)} |")
+    return "\n".join(lines) + "\n"
+
+
+def budgets_table(rows: list[dict[str, Any]]) -> str:
+    """What one recipe had reached after each budget, medians and the worst seed, as a Markdown table."""
+    lines = [
+        "| seconds | steps | as requested (%) | worst | FID, floors | worst | coverage, of real |",
+        "|---:" * 7 + "|",
+    ]
+    for budget in sorted({row["budget"] for row in rows}):
+        mine = [row for row in rows if row["budget"] == budget]
+        read, floors = ([row[name] for row in mine] for name in ("as_requested", "floors"))
+        cells = [f"{median(row['seconds'] for row in mine):.0f}", f"{median(row['steps'] for row in mine):,.0f}"]
+        cells += [f"{median(read):.2f}", f"{min(read):.2f}", f"{median(floors):.2f}", f"{max(floors):.2f}"]
+        lines.append(f"| {' | '.join(cells)} | {median(row['coverage_of_real'] for row in mine):.3f} |")
     return "\n".join(lines) + "\n"
 
 
