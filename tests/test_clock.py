@@ -1,14 +1,12 @@
-"""The clock of `benchmarks/time_to_quality.py` and `record.py`: what fits into a budget, what a mark asks, what docs quote."""
+"""The clock of `benchmarks/time_to_quality.py` and `record.py`: what fits into a budget, what docs quote."""
 
 import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import record
 import time_to_quality as clock
 
-from cgan_lib.course.record import failures, ladder
 from cgan_lib.recipes import get_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,9 +46,3 @@ def test_docs_quote_the_clock():
     results = json.loads((RESULTS / "time_to_quality.json").read_text("utf-8"))
     assert quoted("clock") == clock.table(results).strip()
     assert quoted("budgets") == clock.budgets_table([r for r in results["rows"] if r["recipe"] == "speedrun"]).strip()
-
-
-def test_docs_quote_how_the_record_fell():
-    results = json.loads((RESULTS / "record.json").read_text("utf-8"))
-    assert quoted("record") == record.table(results["rows"]).strip()
-    assert {r["idea"] for r in results["rows"]} == {*ladder(), *(f"speedrun, {name}" for name in failures())}
