@@ -81,4 +81,11 @@ def _options(recipe: Recipe, settings: dict[str, Any]) -> str:
     """What makes of the recipe with this name one with these settings, as options."""
     usual, chosen = asdict(RECIPES[recipe.name]), asdict(recipe) | settings
     differing = {name: value for name, value in chosen.items() if name != "steps" and value != usual[name]}
-    return " ".join(f"--{name.replace('_', '-')} {quoted(str(value))}" for name, value in differing.items())
+    return " ".join(_option(name.replace("_", "-"), value) for name, value in differing.items())
+
+
+def _option(name: str, value: Any) -> str:
+    """As the command `train` reads it; what is true or false has no value there."""
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name} {quoted(str(value))}"

@@ -11,15 +11,17 @@ TINY = "--dataset digits --batch-size 8 --base-channels 8 --base-channels-d 8 --
 
 
 def test_tune_searches_says_what_is_best_and_how_to_train_it(home, capsys):
-    assert main(f"tune bce {TINY} --trials 2 --space lr=1e-4:1e-2:log --study rates".split()) == 0
+    line = f"tune bce {TINY} --balanced --trials 2 --space lr=1e-4:1e-2:log --study rates"
+    assert main(line.split()) == 0
     said = capsys.readouterr().out
     assert re.findall(r"^rates-00\d \(\d of 2\): lr=\S+: FID \S+; best so far: rates-00\d$", said, re.MULTILINE)
     (advice,) = re.findall(r"-m cgan_lib (train .*)", said)
     assert main(f"{advice} --steps 2 --profile ci".split()) == 0
     best = re.search(r"^ +\S+  lr=\S+  \((rates-\d+)\)$", said, re.MULTILINE)[1]
     logs = home / "logs" / "digits" / "bce"
-    assert open_run(logs / "rates-best").recipe.lr == open_run(logs / best).recipe.lr
-    assert main(f"tune bce {TINY} --trials 2 --space lr=1e-4:1e-2:log --study rates".split()) == 0
+    trained, found = open_run(logs / "rates-best").recipe, open_run(logs / best).recipe
+    assert (trained.lr, trained.balanced) == (found.lr, True)
+    assert main(line.split()) == 0
     assert "best so far" not in capsys.readouterr().out  # nothing is trained anew
 
 
